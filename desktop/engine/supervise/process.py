@@ -1,0 +1,92 @@
+"""One process of ours: started in a session of its own, ended as a whole group.
+
+Rules that came from measurements: output goes to a file, never to a pipe (an unread pipe freezes
+a Celery worker after some 250 tasks); a group is only ever sent SIGKILL (SIGTERM to the group
+destroys running tasks: Celery's pool processes take it as their own end).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from desktop.engine.observe.proc import alive, start_time
+from desktop.engine.supervise.outcome import Outcome
+
+
+class ManagedProcess:
+    """A process that we started, or that we took over from a crashed panel."""
+
+    def __init__(self, pid: int, started_at: float, child: subprocess.Popen[bytes] | None) -> None:
+        self.pid = pid
+        self.started_at = started_at  # seconds since the epoch
+        self.start_time = start_time(pid)  # tells a reused pid apart
+        self._child = child
+
+    @classmethod
+    def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        log_file: Path,
+        stdin: bytes | None = None,
+    ) -> ManagedProcess:
+        """Start `argv`; raises OSError when the program or the folder is not there."""
+        with open(log_file, "ab", buffering=0) as out:
+            child = subprocess.Popen(
+                list(argv),
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if stdin is not None and child.stdin is not None:
+            try:
+                child.stdin.write(stdin)
+                child.stdin.close()
+            except BrokenPipeError:
+                pass  # it died at once: the exit tells why
+        return cls(child.pid, time.time(), child)
+
+    @classmethod
+    def adopt(cls, pid: int, started_at: float) -> ManagedProcess:
+        """Take over a process that is not our child."""
+        return cls(pid, started_at, None)
+
+    @property
+    def running(self) -> bool:
+        """True while this very process lives (a zombie does not)."""
+        return alive(self.pid, self.start_time)
+
+    def signal(self, number: int) -> None:
+        """Signal the main process alone."""
+        if self.running:
+            os.kill(self.pid, number)
+
+    def kill_group(self) -> None:
+        """SIGKILL the whole group: safe also when the main process is a zombie, as its id is still taken."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def reap(self, status: int | None = None) -> Outcome:
+        """The outcome of this process, which has ended; what is left of its group is ended too.
+
+        `status` is the wait status where the process is not our child (`ExitWatch.status`).
+        """
+        ran = time.time() - self.started_at
+        self.kill_group()
+        if self._child is not None:
+            return Outcome.of_returncode(self._child.wait(), ran)
+        if status is None:
+            return Outcome(None, None, ran)
+        return Outcome.of_returncode(os.waitstatus_to_exitcode(status), ran)
