@@ -16,6 +16,7 @@ import redis
 
 from tests.support.leaks import MARK, Census
 from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually, runs
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_an_orphan_is_found_by_its_mark(census: Census) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd="/", check=True, capture_output=True, text=True)
     orphan = int(done.stdout)
     assert [s.split(":")[0] for s in census.leftovers()] == [f"process {orphan}"]
-    assert not psutil.pid_exists(orphan)
+    assert not runs(orphan)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -141,3 +142,9 @@ def test_a_tidy_test_leaves_nothing(census: Census) -> None:
 def test_folders_are_the_tests_own(desk_home: Path, tmp_path: Path) -> None:
     assert os.environ["CELERY_DESK_HOME"] == str(desk_home)
     assert desk_home.is_relative_to(tmp_path)
+
+
+def test_eventually_says_what_did_not_come() -> None:
+    assert eventually(lambda: "here", "something true") == "here"
+    with pytest.raises(AssertionError, match=r"not within 0\.02 s: the moon"):
+        eventually(list, "the moon", within=0.02)

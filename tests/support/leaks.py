@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from tests.support.waiting import runs
+
 MARK = "CELERY_DESK_TEST"  # in the environment of everything that a test starts
 PATIENCE = 2.0  # seconds that what is ending already may take
 # These two live as long as the interpreter that started them: multiprocessing's own.
@@ -90,7 +92,10 @@ class Census:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=5)
+        until = time.monotonic() + 5
+        while any(runs(p.pid) for p in left) and time.monotonic() < until:
+            time.sleep(0.002)
+        psutil.wait_procs([p for p in left if p in _listed(self._me)], timeout=5)
         return said
 
     # -- threads
