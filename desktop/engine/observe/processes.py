@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from desktop.engine.observe.proc import Memory, ProcessTable, Stat, process_table
@@ -64,8 +64,11 @@ class TreeSampler:
     Not thread safe: one thread samples.
     """
 
-    def __init__(self, table: ProcessTable | None = None) -> None:
+    def __init__(
+        self, table: ProcessTable | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._table = table or process_table()
+        self._clock = clock
         self._trees: dict[str, _Tree] = {}
 
     def sample(self, roots: Mapping[str, tuple[int, float]]) -> dict[str, TreeSample]:
@@ -80,7 +83,7 @@ class TreeSampler:
         for service, (pid, start) in roots.items():
             tree = self._trees.get(service)
             if tree is None or (tree.pid, tree.start) != (pid, start):
-                tree = _Tree(self._table, pid, start)
+                tree = _Tree(self._table, self._clock, pid, start)
             sample = tree.sample()
             if sample is not None:
                 trees[service], samples[service] = tree, sample
@@ -91,10 +94,11 @@ class TreeSampler:
 class _Tree:
     """One tree, between samples."""
 
-    def __init__(self, table: ProcessTable, pid: int, start: float) -> None:
+    def __init__(self, table: ProcessTable, clock: Callable[[], float], pid: int, start: float) -> None:
         self.pid = pid
         self.start = start
         self._table = table
+        self._clock = clock
         self._known: dict[int, _Known] = {}
         self._at: float | None = None  # of the last sample
 
@@ -128,7 +132,7 @@ class _Tree:
         root = self._table.stat(self.pid)
         if root is None or root.start != self.start or root.ended:
             return {}
-        found = {self.pid: _Known(root, time.monotonic())}
+        found = {self.pid: _Known(root, self._clock())}
         pending = deque(self._table.children(root))
         # The kernel's list of children may skip one while a sibling ends: whoever was there
         # before and is not listed is asked once more.
@@ -139,7 +143,7 @@ class _Tree:
             pid = pending.popleft()
             stat = None if pid in found else self._table.stat(pid)
             if stat is not None and stat.parent in found:
-                found[pid] = _Known(stat, time.monotonic())
+                found[pid] = _Known(stat, self._clock())
                 if not stat.ended:
                     pending.extend(self._table.children(stat))
         return found
