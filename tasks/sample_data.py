@@ -22,7 +22,7 @@ def sales_csv() -> Path:
     Any number of processes may ask at once: each that finds none writes its own and puts it in
     place in one step, and as all write the same, it does not matter whose stays.
     """
-    path = Path(platformdirs.user_cache_dir("celery-desk")) / "samples" / FILE_NAME
+    path = _cache_folder() / "samples" / FILE_NAME
     if path.exists():
         return path
     try:
@@ -31,9 +31,14 @@ def sales_csv() -> Path:
     except OSError as error:
         raise RuntimeError(
             f"The sample data could not be written to {path}: {error.strerror or error}. "
-            "Make room there, or set XDG_CACHE_HOME to a folder that can be written."
+            "Make room there, or set CELERY_DESK_HOME to a folder that can be written."
         ) from None
     return path
+
+
+def _cache_folder() -> Path:
+    home = os.environ.get("CELERY_DESK_HOME")
+    return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir("celery-desk", appauthor=False))
 
 
 def _put_in_place(path: Path) -> None:
