@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.support.leaks import MARK, Census
 from tests.support.valkey import ValkeyServer
@@ -33,7 +35,7 @@ def test_valkey_takes_only_its_password(valkey: ValkeyServer) -> None:
     with redis.Redis.from_url(valkey.url) as client:
         assert client.ping()
     with (
-        redis.Redis(port=valkey.port) as stranger,
+        redis.Redis(port=valkey.port, retry=Retry(NoBackoff(), 0)) as stranger,
         pytest.raises(redis.exceptions.AuthenticationError),
     ):
         stranger.ping()
