@@ -1,0 +1,176 @@
+"""The ledger file of a process, and the pieces of its lines (`ledger/FORMAT.md`). Part of the probe."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from json.encoder import encode_basestring_ascii
+from time import perf_counter, time
+from typing import Any, Optional
+
+import celery
+
+try:  # eventlet replaces os.open and os.write by green ones; these stay what they are
+    import posix as _os
+except ImportError:
+    import os as _os  # type: ignore[no-redef]
+
+VERSION = 1
+RETRY_SECONDS = 2.0  # between attempts to open a file that could not be written
+PAYLOAD_CAP = 2048  # characters of args, and of kwargs; a longer one is null
+ERROR_CAP = 500  # characters
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+quote = encode_basestring_ascii  # text as JSON, in C
+
+
+def quoted(text: Any) -> str:
+    return "null" if text is None else quote(str(text))
+
+
+def dumped(value: Any) -> str:
+    """JSON of a task's args or kwargs; null when over the cap or not JSON."""
+    if not value:
+        return "{}" if isinstance(value, dict) else "[]"
+    try:
+        text = _encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return "null"
+    return text if len(text) <= PAYLOAD_CAP else "null"
+
+
+def described(exc: Any) -> str:
+    """An exception as one short line; its own text may be anything, even broken."""
+    kind = type(exc).__name__
+    try:
+        text = str(getattr(exc, "reason", exc) if kind == "Reject" else exc)[:ERROR_CAP]
+    except Exception:
+        text = ""
+    return text if text.startswith(kind) else "%s: %s" % (kind, text) if text else kind
+
+
+class LedgerFile:
+    """The ledger file of this process. Falls silent when it cannot write, and tries again later."""
+
+    def __init__(self, folder: str, service: str, start: int) -> None:
+        self.folder, self.service, self.start = folder, service, start
+        self.role: Optional[str] = None
+        self.node = self.pool = ""
+        self._fd = -1
+        self._opened = False  # by this process, before: a second open line means a new process
+        self._torn = False
+        self._retry_at = 0.0
+        self._look_at = 0.0
+
+    def path(self, pid: int) -> str:
+        return os.path.join(self.folder, "%s.%03d.%d.jsonl" % (self.service, self.start, pid))
+
+    def write(self, line: str) -> None:
+        fd = self._fd
+        if fd < 0:
+            fd = self.open()
+            if fd < 0:
+                return
+        data = line.encode("ascii")
+        if self._torn:
+            data = b"\n" + data
+        try:
+            self._torn = _os.write(fd, data) != len(data)
+        except OSError:
+            self.close()
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        self._retry_at = perf_counter() + RETRY_SECONDS
+        if fd >= 0:
+            try:
+                _os.close(fd)
+            except OSError:
+                pass
+
+    def forked(self) -> None:
+        """Begin anew in a forked process: its file is its own, opened when it first writes."""
+        self.close()
+        self.role = "pool"
+        self._opened = self._torn = False
+        self._retry_at = 0.0
+
+    def look(self) -> None:
+        """Leave a file that was deleted under us. Cheap: looks every two seconds at most."""
+        now = perf_counter()
+        if now < self._look_at:
+            return
+        self._look_at = now + RETRY_SECONDS
+        try:
+            if self._fd >= 0 and _os.fstat(self._fd).st_nlink == 0:
+                self.close()
+                self._retry_at = 0.0
+        except OSError:
+            self.close()
+
+    def open(self) -> int:
+        if perf_counter() < self._retry_at:
+            return -1
+        pid = os.getpid()
+        try:
+            fd = _os.open(self.path(pid), _APPEND, 0o600)
+        except OSError:
+            self._retry_at = perf_counter() + RETRY_SECONDS
+            return -1
+        self._fd = fd
+        if not self._opened or _os.fstat(fd).st_size == 0:
+            self._opened = True
+            self.write(self._first_line(pid))
+        return self._fd
+
+    def _first_line(self, pid: int) -> str:
+        fields = {
+            "k": "open",
+            "t": round(time(), 6),
+            "v": VERSION,
+            "service": self.service,
+            "start": self.start,
+            "pid": pid,
+            "parent": os.getppid(),
+            "role": self.role or "pool",
+            "node": self.node,
+            "pool": self.pool,
+            "celery": celery.__version__,
+            "python": platform.python_version(),
+        }
+        return json.dumps(fields, separators=(",", ":")) + "\n"
+
+
+def alive(pid: Optional[int]) -> bool:
+    if not pid:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def last_run(path: str, task_id: str) -> tuple[Optional[float], bool]:
+    """(when the task last started, whether that run ended) as a pool process wrote it."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(os.path.getsize(path) - 65536, 0))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return None, False
+    wanted = ('"id":' + quote(task_id)).encode("ascii")
+    ended = False
+    for line in reversed(lines):
+        if wanted not in line:
+            continue
+        if line.startswith(b'{"k":"ended"'):
+            ended = True
+        elif line.startswith(b'{"k":"started"'):
+            t = re.match(rb'{"k":"started","t":([0-9.]+)', line)
+            return (float(t.group(1)) if t else None), ended
+    return None, False

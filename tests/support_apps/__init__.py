@@ -1,0 +1,1 @@
+"""Celery apps that the tests of the engine run in real workers."""
