@@ -19,11 +19,11 @@ from typing import Dict, Iterator, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from desktop.install import LOG, ROOT, VENV, SetupError, locked, pip_run, say, step, venv_python
 from desktop.machine import (
-    QT_LIBRARIES,
     as_root,
     display_trouble,
     install_line,
     missing_libraries,
+    needed_libraries,
     succeeds,
     wants_window,
 )
@@ -51,7 +51,8 @@ def choose_python(given: bool) -> Tuple[str, Tuple[int, ...]]:
     """The interpreter for a new `.venv`: the one that runs this, or a later one of PATH if it is too old."""
     mine = sys.version_info[:3]
     if mine >= NEEDED:
-        return sys.executable, mine
+        # Not the executable itself: it may be the one in the very .venv that is made anew.
+        return getattr(sys, "_base_executable", None) or sys.executable, mine
     for minor in () if given else KNOWN:
         found = shutil.which("python" + minor)
         version = version_of(found) if found else None
@@ -116,7 +117,7 @@ def _apt_install(packages: Sequence[str]) -> bool:
     root = as_root()
     if root is None or not shutil.which("apt-get"):
         return False
-    apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
     with step("installing " + " ".join(packages)):
         succeeds([*apt, "update"])  # an index of last month may still do
         return succeeds([*apt, "install", "-y", "--no-install-recommends", *packages])
@@ -141,7 +142,6 @@ def ensure(given: bool, dev: bool) -> None:
             _make_venv(python, version)
         _install(dev)
         write_stamp(version, dev)
-        say("Ready. `make run` opens the window; .venv/bin/celery-desk --help is the command line.")
 
 
 @contextlib.contextmanager
@@ -196,10 +196,10 @@ def _install(dev: bool) -> None:
 
 def ensure_libraries(window: bool) -> None:
     """Install the libraries that Qt needs if that may be done; else say the line to type."""
-    if missing_libraries():
-        _apt_install([library.package for library in missing_libraries()])
-    needed = [library for library in QT_LIBRARIES if window or library.offscreen]
-    missing = missing_libraries(needed)
+    missing = missing_libraries()
+    if missing:
+        _apt_install([library.package for library in missing])
+    missing = missing_libraries(needed_libraries(os.environ, window))
     if missing:
         names = ", ".join(library.soname for library in missing)
         raise SetupError(f"Qt needs {names}, which this system lacks. Type: {install_line(missing)}")
@@ -221,6 +221,7 @@ def setup(given: bool, arguments: Sequence[str]) -> None:
     """`make`: set up and no more."""
     ensure(given, dev=False)
     ensure_libraries(window=True)
+    say("Ready. `make run` opens the window; .venv/bin/celery-desk --help is the command line.")
 
 
 def run(given: bool, arguments: Sequence[str]) -> None:
@@ -233,7 +234,7 @@ def run(given: bool, arguments: Sequence[str]) -> None:
         )
     ensure(given, dev=False)
     if window:
-        ensure_libraries(window=os.environ.get("QT_QPA_PLATFORM", "xcb") != "offscreen")
+        ensure_libraries(window=True)
     _go(str(venv_python()), "main.py", *arguments)
 
 

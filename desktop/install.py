@@ -47,9 +47,9 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
     """Show what is done and how long it took; the function that it gives shows how far it is."""
     live = sys.stdout.isatty()
     started = time.monotonic()
-    print(f"  {what} …", end="" if live else "\n", flush=True)
+    print(f"  {what}...", end="" if live else "\n", flush=True)
     yield (
-        (lambda word: print(f"\r\033[K  {what} … {word}", end="", flush=True))
+        (lambda word: print(f"\r\033[K  {what}... {word}", end="", flush=True))
         if live
         else (lambda word: None)
     )
@@ -58,8 +58,11 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
 
 
 def pip_run(arguments: Sequence[str], progress: Callable[[str], None]) -> None:
+    """Run pip in `.venv`, all that it says in `LOG`; SetupError tells in one sentence why it failed."""
     command = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    environ = {**os.environ, "PIP_USER": "0", "PYTHONUNBUFFERED": "1"}
+    # What a person's own Python is told to look at must not pass for installed here.
+    environ = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET")}
+    environ.update(PIP_USER="0", PYTHONUNBUFFERED="1")
     with LOG.open("ab") as log:
         with subprocess.Popen(
             command, cwd=str(ROOT), env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

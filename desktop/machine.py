@@ -20,22 +20,22 @@ class Library(NamedTuple):
 
     soname: str
     package: str
-    offscreen: bool  # needed without a display too
+    needs: str  # "always", or only to show a window: "x11", "wayland"
 
 
 QT_LIBRARIES = (
-    Library("libEGL.so.1", "libegl1", True),
-    Library("libGL.so.1", "libgl1", True),
-    Library("libdbus-1.so.3", "libdbus-1-3", True),
-    Library("libfontconfig.so.1", "libfontconfig1", True),
-    Library("libglib-2.0.so.0", "libglib2.0-0", True),
-    Library("libxkbcommon.so.0", "libxkbcommon0", True),
-    Library("libxcb-cursor.so.0", "libxcb-cursor0", False),
-    Library("libxkbcommon-x11.so.0", "libxkbcommon-x11-0", False),
-    Library("libxcb-icccm.so.4", "libxcb-icccm4", False),
-    Library("libxcb-keysyms.so.1", "libxcb-keysyms1", False),
-    Library("libxcb-shape.so.0", "libxcb-shape0", False),
-    Library("libwayland-cursor.so.0", "libwayland-cursor0", False),
+    Library("libEGL.so.1", "libegl1", "always"),
+    Library("libGL.so.1", "libgl1", "always"),
+    Library("libdbus-1.so.3", "libdbus-1-3", "always"),
+    Library("libfontconfig.so.1", "libfontconfig1", "always"),
+    Library("libglib-2.0.so.0", "libglib2.0-0", "always"),
+    Library("libxkbcommon.so.0", "libxkbcommon0", "always"),
+    Library("libxcb-cursor.so.0", "libxcb-cursor0", "x11"),
+    Library("libxkbcommon-x11.so.0", "libxkbcommon-x11-0", "x11"),
+    Library("libxcb-icccm.so.4", "libxcb-icccm4", "x11"),
+    Library("libxcb-keysyms.so.1", "libxcb-keysyms1", "x11"),
+    Library("libxcb-shape.so.0", "libxcb-shape0", "x11"),
+    Library("libwayland-cursor.so.0", "libwayland-cursor0", "wayland"),
 )
 
 
@@ -50,6 +50,15 @@ def missing_libraries(libraries: Sequence[Library] = QT_LIBRARIES) -> List[Libra
         except OSError:
             missing.append(library)
     return missing
+
+
+def needed_libraries(environ: Mapping[str, str], window: bool = True) -> List[Library]:
+    """Those without which Qt aborts: fewer without a window, and by the kind of display."""
+    kinds = {"always"}
+    if window and environ.get("QT_QPA_PLATFORM", "xcb").split(":")[0] not in ("offscreen", "minimal", "vnc"):
+        only_wayland = environ.get("WAYLAND_DISPLAY") and not environ.get("DISPLAY")
+        kinds.add("wayland" if only_wayland else "x11")
+    return [library for library in QT_LIBRARIES if library.needs in kinds]
 
 
 def install_line(missing: Sequence[Library]) -> str:
@@ -109,7 +118,5 @@ def as_root() -> Optional[List[str]]:
 
 def succeeds(command: Sequence[str]) -> bool:
     """Run it silently; True when its exit code is 0."""
-    return (
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
-        == 0
-    )
+    nothing = subprocess.DEVNULL
+    return subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, check=False).returncode == 0
