@@ -10,6 +10,7 @@ from pathlib import Path
 LIMIT = 10_000_000  # bytes
 KEEP = 5
 _CHUNK = 1 << 18
+_CHASE = 20
 # w1.003.log, and w1.003.log.2 of an earlier stretch of the same start
 _NAME = re.compile(r"(?P<service>.+)\.(?P<start>\d+)\.log(?:\.\d+)?")
 
@@ -55,10 +56,19 @@ def _rotate(path: Path, targets: list[Path]) -> None:
 
 
 def _copy_rest(source: int, target: int) -> None:
-    while chunk := os.read(source, _CHUNK):
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(target, view) :]
+    """Copy up to the end; of a writer that is faster than this, up to where the end was just now."""
+    for _ in range(_CHASE):
+        while len(chunk := os.read(source, _CHUNK)) == _CHUNK:
+            _write(target, chunk)
+        if not chunk:
+            return
+        _write(target, chunk)
+
+
+def _write(target: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(target, view) :]
 
 
 def prune(folder: Path, keep: int = 10, spare: Collection[Path] = ()) -> list[Path]:

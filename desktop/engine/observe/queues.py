@@ -195,8 +195,10 @@ def _redis_url(url: str) -> str:
     scheme, colon, rest = url.partition("://")
     known = _SCHEMES.get(scheme)
     if not known or not colon:
+        # Without a scheme all of it may be user and password.
+        kind = f"of the kind {scheme!r}" if colon else "whose URL does not begin with its kind"
         raise DeskError(
-            f"Queue depths cannot be read from a broker of the kind {scheme.partition(':')[0]!r}.",
+            f"Queue depths cannot be read from a broker {kind}.",
             "They are read from Redis and Valkey: redis://, rediss:// or redis+socket://.",
         )
     if known == "unix":
