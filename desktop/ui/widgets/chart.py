@@ -14,13 +14,16 @@ from desktop.engine.api import Mark, Series
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_labels import LINE_MARKS, Ink, paint_title
 from desktop.ui.widgets.chart_line import Line
-from desktop.ui.widgets.chart_scale import Unit
+from desktop.ui.widgets.chart_scale import LEFT, RIGHT, Unit
 
 if TYPE_CHECKING:
     from desktop.ui.widgets.chart_plot import Plot
 
 Read = Callable[[str], Series]
 _RADIUS = 8
+_INSET = 3  # the plot is a rectangle inside the card's round corners
+MARGINS = (LEFT + _INSET, RIGHT + _INSET)
+"""(left, right): where the time axis begins and ends in a chart; what stands under it keeps to that."""
 
 
 class TimeAxis(QObject):
@@ -164,7 +167,7 @@ class Chart(QWidget):
         self.update()
 
     def _inner(self) -> QRect:
-        return self.rect().adjusted(3, 3, -3, -3)
+        return self.rect().adjusted(_INSET, _INSET, -_INSET, -_INSET)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

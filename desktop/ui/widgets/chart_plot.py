@@ -1,8 +1,8 @@
 """The plot inside a chart; with `chart_items` the only module that imports pyqtgraph and numpy.
 
-`chart.Chart` imports it after the first paint of the window, never before. Set up for cost: the x axis is fixed in
-seconds ago, so nothing but the lines changes from frame to frame; grid and tick words are one cached picture
-(pyqtgraph's own axes are off); pens are 1 px wide, the one width that Qt draws fast.
+`chart.Chart` imports it after the first paint of the window, never before. Set up for cost: the x axis is
+fixed in seconds ago, so nothing but the lines changes from frame to frame; grid and tick words are one cached
+picture (pyqtgraph's own axes are off); pens are 1 px wide, the one width that Qt draws fast.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from desktop.ui.widgets import chart_labels
 from desktop.ui.widgets.chart_items import Band, Curve, Traces, make_pen
 from desktop.ui.widgets.chart_labels import Ink, Reading
 from desktop.ui.widgets.chart_line import Line, LineStyle
-from desktop.ui.widgets.chart_scale import Unit, YScale, time_ticks
+from desktop.ui.widgets.chart_scale import LEFT, RIGHT, Unit, YScale, time_ticks
 
-LEFT = 64  # tick words of the y axis
-RIGHT = 148  # read-out: swatch, name, value
 TOP = 34  # title
 BOTTOM = 22  # words of the time axis
 _BELOW = 8  # the same without words

@@ -11,6 +11,7 @@ from enum import Enum
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _WHOLE_STEPS = (1.0, 2.0, 5.0, 10.0)
+LEFT, RIGHT = 64, 148  # px beside the lines of a chart: words of the y axis, read-out
 _MIB = 1024.0**2
 _GIB = 1024.0**3
 
