@@ -36,7 +36,9 @@ class Server:
 def server_at(path: Path) -> Server:
     """Ask a server program what it is. Raises DeskError when it is none that we know."""
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        said = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeskError(
             f"The broker's server {path} cannot be run: {error}.",

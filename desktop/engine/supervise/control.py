@@ -60,8 +60,10 @@ class ControlClient:
             threading.Thread(target=self._send, name="control-send", daemon=True),
             threading.Thread(target=self._hear, name="control-hear", daemon=True),
         ]
-        # Imported here, once, before two threads could import it at the same time.
-        self._kombu = _import_kombu()
+        # Here, before two threads could do it at the same time: kombu's package is a lazy module.
+        from kombu import Connection, Exchange, Queue
+
+        self._make_connection, self._make_exchange, self._make_queue = Connection, Exchange, Queue
         for thread in self._threads:
             thread.start()
 
@@ -83,9 +85,7 @@ class ControlClient:
         self._questions.put(_Question(command, arguments, nodes, ticket, timeout))
         return ticket
 
-    def request(
-        self, command: str, arguments: Mapping[str, Any], node: str, timeout: float = 5.0
-    ) -> Any:
+    def request(self, command: str, arguments: Mapping[str, Any], node: str, timeout: float = 5.0) -> Any:
         """Ask one node and wait. Not from the GUI thread nor the loop.
 
         Raises DeskError when it does not answer or answers with an error.
@@ -113,11 +113,13 @@ class ControlClient:
 
     def _connection(self) -> Any:
         options = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, **self._options}
-        return self._kombu.Connection(self._url, transport_options=options, connect_timeout=1.0)
+        return self._make_connection(self._url, transport_options=options, connect_timeout=1.0)
 
     def _send(self) -> None:
         connection = producer = None
-        exchange = self._kombu.Exchange(f"{self._exchange}.pidbox", type="fanout", durable=False, delivery_mode=1)
+        exchange = self._make_exchange(
+            f"{self._exchange}.pidbox", type="fanout", durable=False, delivery_mode=1
+        )
         while (question := self._questions.get()) is not None:
             try:
                 if connection is None:
@@ -159,10 +161,10 @@ class ControlClient:
                 _closed(connection)
 
     def _consume(self, connection: Any) -> None:
-        exchange = self._kombu.Exchange(
+        exchange = self._make_exchange(
             f"reply.{self._exchange}.pidbox", type="direct", durable=False, delivery_mode=1
         )
-        inbox = self._kombu.Queue(
+        inbox = self._make_queue(
             f"{self._inbox}.{exchange.name}",
             exchange=exchange,
             routing_key=self._inbox,
@@ -183,12 +185,6 @@ class ControlClient:
             return
         for node, reply in body.items():
             pending.heard(node, reply)
-
-
-def _import_kombu() -> Any:
-    import kombu
-
-    return kombu
 
 
 def _closed(connection: Any) -> None:

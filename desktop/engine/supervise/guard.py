@@ -65,6 +65,10 @@ class Guard:
         if self._registered.pop(pid, None) is not None:
             self._say(f"del {pid}")
 
+    def start_of(self, pid: int) -> str:
+        """The start time under which a process was registered; empty when it was not."""
+        return self._registered.get(pid, "")
+
     def close(self) -> None:
         """A clean end: the guardian leaves without killing anything."""
         if self._watch is not None:

@@ -29,7 +29,9 @@ def start_time(pid: int) -> "str | None":
                 return file.read().rpartition(b")")[2].split()[19].decode()
         except (OSError, IndexError):
             return None
-    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return "_".join(shown.stdout.split()) or None
 
 
@@ -48,7 +50,9 @@ def marked(session: str) -> "list[int]":
                 except OSError:
                     continue  # gone, or another user's
         return found
-    shown = subprocess.run(["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True, check=False
+    )
     for line in shown.stdout.splitlines():
         pid, _, rest = line.strip().partition(" ")
         if wanted in rest.split() and int(pid) != os.getpid():

@@ -110,6 +110,11 @@ class Service:
         """The signal that the main process gets for a stop."""
         return signal.SIGQUIT if how is StopHow.COLD else signal.SIGTERM
 
+    @property
+    def stopping(self) -> StopHow | None:
+        """How it is being stopped, while it is."""
+        return self._stopping
+
     # lights
 
     @property
@@ -348,14 +353,10 @@ class Service:
 
     def restate(self) -> None:
         """Tell the present state again, now that the process has an id."""
-        self.context.emit(
-            ServiceEvent(time.time(), self.name, self.kind, self.state, self.pid, self.detail)
-        )
+        self.context.emit(ServiceEvent(time.time(), self.name, self.kind, self.state, self.pid, self.detail))
 
     def _set(self, state: State, detail: str, pid: int | None = None) -> None:
         self.state, self.detail, self.since = state, detail, time.time()
         if state is State.STARTING and self.process is None:
             return  # told by `restate`, with the process id
-        self.context.emit(
-            ServiceEvent(self.since, self.name, self.kind, state, pid or self.pid, detail)
-        )
+        self.context.emit(ServiceEvent(self.since, self.name, self.kind, state, pid or self.pid, detail))

@@ -1,0 +1,194 @@
+"""The command line. Without a command it opens the window."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+BAD_INPUT = 64
+
+
+class _Commands(click.Group):
+    """Lists the commands in the order in which one meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="celery-desk")
+@click.option("--stack", metavar="FILE", help="The stack file to open, or the name of one that ships.")
+@click.option("--page", metavar="NAME", hidden=True, help="The page to open first.")
+@click.pass_context
+def cli(ctx: click.Context, stack: str | None, page: str | None) -> None:
+    """Start, shape, load, watch and break a Celery stack on this machine.
+
+    Without a command the window opens.
+
+    \b
+    Examples:
+      celery-desk
+      celery-desk --stack gevent
+      celery-desk up laptop --json --for 60
+    """
+    if ctx.invoked_subcommand is None:
+        from desktop.commands.window import open_window
+
+        sys.exit(open_window(stack, page))
+
+
+@cli.command()
+@click.argument("stack")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object a line: the broker's URL, then each change of state.",
+)
+@click.option(
+    "--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop by itself after so long."
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="The broker's port, instead of the stack file's.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long running tasks may take to finish when --for is over; then they are killed.",
+)
+@click.option(
+    "--leftovers",
+    type=click.Choice(["stop", "leave", "adopt"]),
+    default="stop",
+    show_default=True,
+    help="What to do with processes that a crashed panel left.",
+)
+def up(
+    stack: str, as_json: bool, seconds: float | None, port: int | None, grace: float, leftovers: str
+) -> None:
+    """Start a stack and supervise it until Ctrl-C.
+
+    The first Ctrl-C stops the workers warm (running tasks finish), the second cold, the third kills.
+
+    \b
+    Examples:
+      celery-desk up laptop
+      celery-desk up ./my-stack.toml --json --for 60
+    """
+    from desktop.commands.up import Up
+
+    sys.exit(Up(stack, as_json=as_json, seconds=seconds, port=port, grace=grace, leftovers=leftovers).run())
+
+
+@cli.command()
+@click.argument("stack_or_run")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME[:WEIGHT]",
+    help="A task of the app; several make a mix.  [default: tasks.mixed]",
+)
+@click.option(
+    "--arg", "args", multiple=True, metavar="NAME=VALUE", help="An argument of the task (JSON, or else text)."
+)
+@click.option("--count", type=click.IntRange(min=1), help="How many tasks.  [default: 100 without --rate]")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Tasks a second; without it as fast as it goes.",
+)
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Send for so long.")
+@click.option("--queue", help="The queue.  [default: the app's routing]")
+@click.option(
+    "--countdown", type=click.FloatRange(min=0), help="Seconds that each task waits before it may start."
+)
+@click.option("--priority", type=click.IntRange(0, 9), help="0 is the highest on Redis.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The order of a mix.")
+@click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines.")
+def load(**options: Any) -> None:
+    """Submit a workload to a stack that runs.
+
+    STACK_OR_RUN is the name or the file of a running stack, or its run folder.
+
+    \b
+    Examples:
+      celery-desk load laptop --task tasks.primes --count 2000
+      celery-desk load laptop --task tasks.http:3 --task tasks.hash:1 --rate 50 --seconds 30
+    """
+    from desktop.commands.load import run_load
+
+    sys.exit(run_load(**options))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="The findings as one JSON object.")
+def doctor(as_json: bool) -> None:
+    """Say what this machine has and lacks, and the one command that mends each.
+
+    \b
+    Examples:
+      celery-desk doctor
+      celery-desk doctor --json
+    """
+    from desktop.commands.doctor import run_doctor
+
+    sys.exit(run_doctor(as_json))
+
+
+@cli.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="Where the pictures go.",
+)
+@click.option("--stack", default="laptop", show_default=True, metavar="FILE", help="The stack that is shown.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=5),
+    default=45.0,
+    show_default=True,
+    help="How long it runs under load before the pictures.",
+)
+def shots(out: Path, stack: str, seconds: float) -> None:
+    """Run the sample stack under load and save every page as PNG, light and dark, in two sizes.
+
+    \b
+    Example:
+      celery-desk shots --out docs/pictures
+    """
+    from desktop.commands.shots import take_shots
+
+    sys.exit(take_shots(out, stack, seconds))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command. Bad input of any kind ends with exit code 64 and one message, never a traceback."""
+    from desktop.engine.api import DeskError
+
+    try:
+        code = cli.main(
+            args=list(argv) if argv is not None else None, prog_name="celery-desk", standalone_mode=False
+        )
+    except click.ClickException as error:
+        click.echo(f"celery-desk: {error.format_message()}", err=True)
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
+        sys.exit(BAD_INPUT)
+    except DeskError as error:
+        click.echo(f"celery-desk: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    except click.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,390 @@
+"""A stack that runs: its services in their order, their health, and changes while it lives.
+
+Everything here runs in the loop's thread, but for what is said to be callable from anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from desktop.engine.api import (
+    DeskError,
+    Mark,
+    MarkKind,
+    ServiceEvent,
+    StackState,
+    State,
+    StopHow,
+)
+from desktop.engine.ledger.feed import Feed
+from desktop.engine.observe.logfiles import last_lines, prune, rotate
+from desktop.engine.stack.model import StackSpec, WorkerSpec
+from desktop.engine.supervise import broker as brokers
+from desktop.engine.supervise.control import ControlClient, Heard
+from desktop.engine.supervise.guard import Guard
+from desktop.engine.supervise.loop import ExitWatch, Loop
+from desktop.engine.supervise.outcome import signal_name
+from desktop.engine.supervise.ports import free_port
+from desktop.engine.supervise.process import ManagedProcess
+from desktop.engine.supervise.service import Service
+from desktop.engine.supervise.services import PING_EVERY, BrokerService, Held, WebService, WorkerService
+from desktop.engine.supervise.session import Record, Registered
+
+log = logging.getLogger(__name__)
+
+TICK = 0.5  # seconds between two looks at health
+MARKS_KEPT = 1000
+LOGS_KEPT = 10  # log files per service: a crash loop must not fill the disk
+ROTATE_EVERY = 10  # ticks
+
+Heard_ = Callable[[ServiceEvent], None]
+
+
+class LiveStack:
+    """Implements what services need of their surroundings (`StackContext`)."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        guard: Guard,
+        session_id: str,
+        spec: StackSpec,
+        run_folder: Path,
+        endpoint: brokers.Endpoint,
+        *,
+        heard: Heard_,
+        changed: Callable[[], None],
+    ) -> None:
+        self.loop = loop
+        self.guard = guard
+        self.session_id = session_id
+        self.run_folder = run_folder
+        self.logs_folder = run_folder / "logs"
+        self.endpoint: brokers.Endpoint | None = endpoint
+        self.server: brokers.Server | None = None
+        self.started_at = time.time()
+        self.marks: deque[Mark] = deque(maxlen=MARKS_KEPT)
+        self.feed = Feed(run_folder / "ledger")
+        self._spec = spec
+        self._heard = heard
+        self._changed = changed
+        self._control: ControlClient | None = None
+        self._ticks = 0
+        self._last_ping = 0.0
+        self._ending = False
+        self._waiters: list[tuple[Callable[[], bool], Callable[[], None]]] = []
+        self._pool_watches: dict[int, tuple[str, ExitWatch]] = {}
+        self.broker = BrokerService(self, spec.broker)
+        self.web = WebService(self, spec.web) if spec.web is not None else None
+        if self.web is not None and not self.web.port:
+            self.web.port = free_port()
+        self.workers: dict[str, WorkerService] = {w.name: WorkerService(self, w) for w in spec.workers}
+        self._to_start = [service for service in self.services() if service is not self.broker]
+
+    # what the services ask for
+
+    def spec(self) -> StackSpec:
+        """The live stack; from any thread."""
+        return self._spec
+
+    def services(self) -> tuple[Service, ...]:
+        """Broker first."""
+        web = (self.web,) if self.web is not None else ()
+        return (self.broker, *web, *self.workers.values())
+
+    def service(self, name: str) -> Service:
+        """By name. Raises DeskError."""
+        for service in self.services():
+            if service.name == name:
+                return service
+        known = ", ".join(service.name for service in self.services())
+        raise DeskError(f"This stack has no service named '{name}'.", f"It has: {known}.")
+
+    def emit(self, event: ServiceEvent) -> None:
+        self._heard(event)
+        if event.service == "broker" and event.state is State.READY:
+            self._broker_is_ready()
+        for done, then in list(self._waiters):
+            if done():
+                self._waiters.remove((done, then))
+                self.loop.call(then)
+
+    def mark(self, mark: Mark) -> None:
+        self.marks.append(mark)
+
+    def changed(self) -> None:
+        self._changed()
+
+    def log_tail(self, path: Path, lines: int) -> str:
+        return "\n".join(last_lines(path, lines))
+
+    def held(self, service: str, start: int) -> Held:
+        figures = self.feed.held(service, start)
+        return Held(running=figures.running, ready=figures.ready, heard_at=figures.heard_at)
+
+    def cut(self, service: str, start: int) -> None:
+        self.feed.cut(service, start)
+
+    def ping(self, nodes: list[str], heard: Heard) -> None:
+        if self._control is not None:
+            self._control.ask("ping", {}, nodes, heard)
+
+    def slow_http_url(self) -> str:
+        return self.web.url if self.web is not None else ""
+
+    def broker_ready_since(self) -> float | None:
+        if self.broker.state is not State.READY:
+            return None
+        return time.monotonic() - (time.time() - self.broker.since)
+
+    # start and stop
+
+    def start(self) -> None:
+        """Start the broker; everything else follows when it answers."""
+        self.feed.start()
+        self.loop.later(TICK, self._tick)
+        if self.web is not None:
+            self._to_start.remove(self.web)
+            self.web.start()
+        self.broker.start()
+
+    def adopt(self, record: Record) -> None:
+        """Take over what a crashed panel left; what did not survive is shown as exited."""
+        self.feed.start()
+        self.loop.later(TICK, self._tick)
+        self._to_start.clear()
+        living = {service.name: service for service in record.services if service.alive}
+        for service in self.services():
+            found = living.get(service.name)
+            if found is not None:
+                process = ManagedProcess.adopt(found.pid, found.started_at)
+                service.adopt(process, found.starts, Path(found.log_file))
+
+    def _broker_is_ready(self) -> None:
+        waiting, self._to_start = self._to_start, []
+        for service in waiting:
+            service.start()
+        if self._control is None:
+            threading.Thread(target=self._open_control, name="control-open", daemon=True).start()
+
+    def _open_control(self) -> None:
+        """In a thread of its own: the first import of kombu takes a moment."""
+        assert self.endpoint is not None
+        options = self._spec.celery.get("broker_transport_options", {})
+        exchange = str(self._spec.celery.get("control_exchange", "celery"))
+        control = ControlClient(self.endpoint.url, options if isinstance(options, Mapping) else {}, exchange)
+
+        def take() -> None:
+            if self._ending or self._control is not None:
+                threading.Thread(target=control.close, daemon=True).start()
+            else:
+                self._control = control
+
+        self.loop.call(take)
+
+    def waiting_to_start(self) -> frozenset[str]:
+        """Services that wait for the broker; from any thread."""
+        return frozenset(service.name for service in self._to_start)
+
+    def signal_pool_process(self, worker: str, pid: int, number: int) -> None:
+        """Signal one pool process. Raises DeskError when it is none of that worker's."""
+        if pid not in self.feed.pool_pids(worker, self.workers[worker].starts):
+            raise DeskError(f"{worker} has no pool process {pid} any more.", "Choose another one.")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def when(self, done: Callable[[], bool], then: Callable[[], None]) -> None:
+        """Call `then` in the loop once `done` is true; looked at after each change of a state."""
+        if done():
+            self.loop.call(then)
+        else:
+            self._waiters.append((done, then))
+
+    def stop(self, how: StopHow) -> None:
+        """Workers and web first, then the broker. A harder way may follow a softer one."""
+        self._ending = True
+        self._to_start.clear()
+        others = [service for service in self.services() if service is not self.broker]
+        for service in others:
+            service.stop(how)
+        self.when(lambda: all(service.process is None for service in others), self._stop_broker)
+
+    def _stop_broker(self) -> None:
+        if self.broker.process is not None and self.broker.state is not State.STOPPING:
+            self.broker.stop(StopHow.WARM)
+            self.loop.later(5.0, self._kill_broker)
+        elif self.broker.process is None:
+            self.broker.stop(StopHow.WARM)
+
+    def _kill_broker(self) -> None:
+        if self._ending and self.broker.process is not None:
+            self.broker.stop(StopHow.KILL)
+
+    def kill_everything(self) -> None:
+        """SIGKILL to every group at once."""
+        self._ending = True
+        self._to_start.clear()
+        for service in self.services():
+            service.stop(StopHow.KILL)
+
+    @property
+    def ended(self) -> bool:
+        """Nothing of it runs any more, and nothing will start by itself."""
+        return self._ending and all(
+            service.process is None and service.state is State.STOPPED for service in self.services()
+        )
+
+    def close(self) -> None:
+        """Let go of threads; the processes have ended. From any thread but the loop's."""
+        self.feed.stop()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    # health
+
+    def _tick(self) -> None:
+        if self.ended:
+            return
+        self.loop.later(TICK, self._tick)
+        self._ticks += 1
+        now = time.monotonic()
+        self.broker_health(now)
+        alive = [worker for worker in self.workers.values() if worker.process is not None]
+        for service in self.services():
+            service.look_at_freeze()
+            service.look_at_stop()
+        for worker in alive:
+            worker.look_at_health()
+        if now - self._last_ping >= PING_EVERY and alive:
+            self._last_ping = now
+            self._ping_all([w.node for w in alive if w.state in (State.READY, State.SILENT)])
+        if self._ticks % ROTATE_EVERY == 0:
+            threading.Thread(target=self._bound_logs, name="log-bounds", daemon=True).start()
+        self._watch_pool_processes()
+
+    def broker_health(self, now: float) -> None:
+        """A PONG every two seconds."""
+        if now - self._last_ping >= PING_EVERY:
+            self.broker.look_at_health()
+
+    def _ping_all(self, nodes: list[str]) -> None:
+        if not nodes:
+            return
+
+        def heard(node: str, _reply: Any) -> None:
+            worker = self.workers.get(node.partition("@")[0])
+            if worker is not None:
+                self.loop.call(worker.pong)
+
+        self.ping(nodes, heard)
+
+    def _bound_logs(self) -> None:
+        for service in self.services():
+            if service.log_file is not None:
+                with contextlib.suppress(OSError):
+                    rotate(service.log_file)
+        with contextlib.suppress(OSError):
+            prune(self.logs_folder, LOGS_KEPT, [s.log_file for s in self.services() if s.log_file])
+
+    def _watch_pool_processes(self) -> None:
+        """A pool process that dies by a signal is a mark on the time line."""
+        for name, worker in self.workers.items():
+            if worker.process is None:
+                continue
+            for pid in self.feed.pool_pids(name, worker.starts):
+                if pid not in self._pool_watches and pid != worker.pid:
+                    with contextlib.suppress(ProcessLookupError, OSError):
+                        watch = self.loop.watch_exit(pid, functools.partial(self._pool_process_gone, pid))
+                        self._pool_watches[pid] = (name, watch)
+
+    def _pool_process_gone(self, pid: int) -> None:
+        name, watch = self._pool_watches.pop(pid)
+        worker = self.workers.get(name)
+        if watch.status is None or worker is None or worker.process is None:
+            return  # the worker went with it: that is told already
+        code = os.waitstatus_to_exitcode(watch.status)
+        task = self.feed.task_of(pid)
+        if code >= 0 or worker.state is State.STOPPING or (code == -signal.SIGTERM and task is None):
+            return  # it left by itself, or the pool shrank: Celery sends SIGTERM for that
+        text = f"pool process {pid} of {name} was ended by {signal_name(-code)}"
+        self.mark(Mark(time.time(), MarkKind.KILLED, name, f"{text}, while it ran {task}" if task else text))
+
+    # changes while it runs
+
+    def control(self) -> ControlClient:
+        """For questions to workers; from any thread. Raises DeskError while the broker is not there."""
+        if self._control is None:
+            raise DeskError(
+                "The workers cannot be asked: the broker does not answer yet.", "Try again in a moment."
+            )
+        return self._control
+
+    def set_spec(self, spec: StackSpec) -> None:
+        """The live stack changed."""
+        self._spec = spec
+        self.changed()
+
+    def replace_worker(self, name: str, spec: WorkerSpec) -> WorkerService:
+        """Another spec for a worker, for its next start."""
+        worker = self.workers[name]
+        worker.spec, worker.restart_policy = spec, spec.restart
+        workers = tuple(spec if w.name == name else w for w in self._spec.workers)
+        self.set_spec(dataclasses.replace(self._spec, workers=workers))
+        return worker
+
+    def add_worker(self, spec: WorkerSpec) -> WorkerService:
+        """One more worker; it is started."""
+        self.set_spec(dataclasses.replace(self._spec, workers=(*self._spec.workers, spec)))
+        worker = self.workers[spec.name] = WorkerService(self, spec)
+        worker.start()
+        return worker
+
+    def forget_worker(self, name: str) -> None:
+        """A worker that is stopped leaves the stack."""
+        del self.workers[name]
+        workers = tuple(w for w in self._spec.workers if w.name != name)
+        self.set_spec(dataclasses.replace(self._spec, workers=workers))
+
+    # for snapshots and the session file
+
+    def state(self) -> StackState:
+        """The stack as a whole; from any thread."""
+        if self._ending:
+            return StackState.STOPPED if self.ended else StackState.STOPPING
+        states = [service.state for service in self.services()]
+        if all(state is State.READY for state in states):
+            return StackState.RUNNING
+        if any(
+            state in (State.EXITED, State.CRASH_LOOP, State.SILENT, State.BACKING_OFF) for state in states
+        ):
+            return StackState.TROUBLED
+        if State.STARTING in states or self._to_start:
+            return StackState.STARTING
+        return StackState.RUNNING if State.READY in states else StackState.TROUBLED
+
+    def registered(self) -> Iterator[Registered]:
+        """What runs now, for the session file."""
+        for service in self.services():
+            process = service.process
+            if process is not None:
+                yield Registered(
+                    name=service.name,
+                    kind=service.kind.value,
+                    pid=process.pid,
+                    start=self.guard.start_of(process.pid),
+                    started_at=process.started_at,
+                    starts=service.starts,
+                    log_file=str(service.log_file or ""),
+                )

@@ -1,0 +1,88 @@
+"""Wires what observes to the stack that is observed, for as long as one run lasts."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+
+from desktop.engine.api import Series
+from desktop.engine.loads import Loads
+from desktop.engine.observe.history import History
+from desktop.engine.observe.logs import LogBook
+from desktop.engine.observe.queues import QueueReader
+from desktop.engine.observe.sampler import Cadence, PoolFigures, Sampler
+from desktop.engine.snapshots import queue_names
+from desktop.engine.supervise.live import LiveStack
+
+LOG_POLL = 0.2  # seconds
+
+
+class Watch:
+    """History, queue depths and log lines of one living stack. All reads are safe from any thread."""
+
+    def __init__(self, live: LiveStack, loads: Loads) -> None:
+        self._live = live
+        self._loads = loads
+        self._reader: QueueReader | None = None
+        self.history = History()
+        self.logs = LogBook()
+        self.sampler = Sampler(
+            self.history,
+            roots=self._roots,
+            queue_reader=self._queue_reader,
+            queues=lambda: queue_names(live.spec(), loads.queues()),
+            pools=self._pools,
+            ended=live.feed.ended,
+        )
+        self._log_reader = Cadence("read-logs", LOG_POLL, self._read_logs)
+
+    @staticmethod
+    def empty() -> Series:
+        """A series without a point."""
+        return Series(array("d"), array("d"))
+
+    def start(self) -> None:
+        """Begin to observe."""
+        self.sampler.start()
+        self._log_reader.start()
+
+    def stop(self) -> None:
+        """End the threads; what was read stays."""
+        self.sampler.stop()
+        self._log_reader.stop()
+        self._read_logs()
+        self.logs.close()
+
+    def forget(self, service: str) -> None:
+        """A worker that was removed leaves no series behind."""
+        self.sampler.forget(service)
+
+    def _roots(self) -> Mapping[str, tuple[int, float]]:
+        roots = {}
+        for service in self._live.services():
+            process = service.process
+            if process is not None and process.start_time is not None:
+                roots[service.name] = (process.pid, process.start_time)
+        return roots
+
+    def _queue_reader(self) -> QueueReader | None:
+        if self._live.endpoint is None or self._live.broker.process is None:
+            return None
+        if self._reader is None:
+            options = self._live.spec().celery.get("broker_transport_options", {})
+            self._reader = QueueReader(self._live.endpoint.url, options)
+        return self._reader
+
+    def _pools(self) -> Mapping[str, PoolFigures]:
+        found = {}
+        for name, worker in tuple(self._live.workers.items()):
+            pool = self._live.feed.pool(name, worker.starts) if worker.process is not None else None
+            if pool is not None:
+                found[name] = PoolFigures(pool.size, pool.busy, pool.reserved, pool.min, pool.max)
+        return found
+
+    def _read_logs(self) -> None:
+        for service in self._live.services():
+            if service.log_file is not None:
+                self.logs.follow(service.name, service.log_file)
+        self.logs.poll()
