@@ -1,0 +1,173 @@
+"""Where the engine meets Qt: bulk is pulled ten times a second, events are pushed at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from shiboken6 import isValid
+
+from desktop.engine.api import Desk, DeskError, ServiceEvent, StackSnapshot
+
+log = logging.getLogger(__name__)
+
+INTERVAL_MS = 100
+LATE = 0.1  # seconds of a blocked event loop that are worth a line in the log
+
+Done = Callable[[Any], None]
+Failed = Callable[[DeskError], None]
+
+
+@dataclass(eq=False)
+class _Job:
+    """A verb under way, and who waits for it."""
+
+    future: Future[Any]
+    on_done: Done | None
+    on_error: Failed | None
+    receiver: QObject | None
+
+    def wanted(self) -> bool:
+        return self.receiver is None or isValid(self.receiver)
+
+
+class Bridge(QObject):
+    """The window's only way to the engine. Lives in the GUI thread; nothing here ever blocks."""
+
+    snapshot_changed = Signal(object)  # StackSnapshot: something in it differs from the one before
+    service_event = Signal(object)  # ServiceEvent, as soon as the engine says it
+    ticked = Signal()  # after each pull: what scrolls with time draws now
+    failed = Signal(object)  # DeskError of a verb that nobody else handles
+
+    _heard = Signal(object)
+    _ended = Signal(object)
+
+    def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.desk = desk
+        self._jobs: set[_Job] = set()
+        self._gate = threading.Lock()  # no emit from an engine thread once we are closed
+        self._open = True
+        self.snapshot: StackSnapshot = desk.snapshot()
+        self._last_turn = time.monotonic()
+        self._timer = QTimer(self)
+        self._timer.setInterval(INTERVAL_MS)
+        self._timer.timeout.connect(self._turn)
+        # Queued also from the GUI thread: the engine may speak while it holds a lock that snapshot() needs.
+        self._heard.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self._ended.connect(self._finish, Qt.ConnectionType.QueuedConnection)
+        self._unsubscribe = desk.subscribe(self._hear_elsewhere)
+
+    # -- reading
+
+    def start(self) -> None:
+        """Begin to pull, at once and then ten times a second."""
+        if self._open and not self._timer.isActive():
+            self._last_turn = time.monotonic()
+            self._timer.start()
+            self.pull()
+
+    def pause(self) -> None:
+        """Pull no more until `start`: nobody looks. Events still come through."""
+        self._timer.stop()
+
+    @property
+    def pulling(self) -> bool:
+        """True between `start` and `pause`."""
+        return self._timer.isActive()
+
+    @Slot()
+    def pull(self) -> None:
+        """Read the present moment, and tell of it if anything but the time differs."""
+        new = self.desk.snapshot()
+        if new is not self.snapshot and replace(new, t=self.snapshot.t) != self.snapshot:
+            self.snapshot = new
+            self.snapshot_changed.emit(new)
+
+    @Slot()
+    def _turn(self) -> None:
+        now = time.monotonic()
+        late = now - self._last_turn - INTERVAL_MS / 1000
+        self._last_turn = now
+        if late > LATE:
+            log.debug("the event loop was held up for %.0f ms", late * 1000)
+        self.pull()
+        self.ticked.emit()
+
+    # -- events
+
+    def _hear_elsewhere(self, event: ServiceEvent) -> None:
+        with self._gate:
+            if self._open:
+                self._heard.emit(event)
+
+    @Slot(object)
+    def _hear(self, event: ServiceEvent) -> None:
+        if self._open:
+            self.pull()
+            self.service_event.emit(event)
+
+    # -- verbs
+
+    def run(
+        self,
+        future: Future[Any],
+        on_done: Done | None = None,
+        on_error: Failed | None = None,
+        receiver: QObject | None = None,
+    ) -> None:
+        """Call `on_done(result)` or `on_error(error)` in the GUI thread when a verb has ended.
+
+        Without `on_error`, `failed` tells of the error. When `receiver` (by default the object
+        whose method `on_done` is) is gone by then, nobody is called.
+        """
+        owner = getattr(on_done or on_error, "__self__", None)
+        receiver = receiver or (owner if isinstance(owner, QObject) else None)
+        job = _Job(future, on_done, on_error, receiver)
+        self._jobs.add(job)
+        future.add_done_callback(lambda _future: self._end_elsewhere(job))
+
+    def _end_elsewhere(self, job: _Job) -> None:
+        with self._gate:
+            if self._open:
+                self._ended.emit(job)
+
+    @Slot(object)
+    def _finish(self, job: _Job) -> None:
+        self._jobs.discard(job)
+        if not self._open or not job.wanted():
+            return
+        try:
+            result = job.future.result()
+        except CancelledError:
+            return
+        except Exception as error:
+            self._fail(job, error)
+            return
+        self.pull()
+        if job.on_done:
+            job.on_done(result)
+
+    def _fail(self, job: _Job, error: Exception) -> None:
+        self.pull()
+        if not isinstance(error, DeskError):
+            log.error("a verb failed without a word for people", exc_info=error)
+            error = DeskError(f"That did not work: {error}.", "The details are in the panel's own log.")
+        if job.on_error:
+            job.on_error(error)
+        else:
+            self.failed.emit(error)
+
+    def close(self) -> None:
+        """Hear and pull no more. Verbs that are under way go on in the engine."""
+        self._unsubscribe()
+        with self._gate:
+            self._open = False
+        self._timer.stop()
+        self._jobs.clear()

@@ -1,0 +1,110 @@
+"""The header: which stack this is, how it is, and the buttons that start and stop it."""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton
+
+from desktop.engine.api import StackSnapshot, StackState, State
+from desktop.ui import fonts, icons
+from desktop.ui.actions import Actions
+from desktop.ui.stack_commands import StackCommands
+from desktop.ui.states import Tone, tone_of, word_of
+from desktop.ui.widgets.labels import ElidedLabel, hairline, label
+from desktop.ui.widgets.menu_button import MenuButton
+from desktop.ui.widgets.state_pill import StatePill
+from desktop.ui.words import count, duration
+
+HEIGHT = 56
+
+
+class Header(QFrame):
+    """Shows snapshots; every button is an action of the registry."""
+
+    def __init__(self, commands: Actions, stack: StackCommands) -> None:
+        super().__init__()
+        self._commands = commands
+        self._stack = stack
+        self.setProperty("kind", "header")
+        self.setFixedHeight(HEIGHT)
+        self.chooser = MenuButton("Stack", self._fill_chooser, "chevron-down", " ")
+        self.chooser.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.chooser.setFont(fonts.font("section"))
+        self.pill = StatePill("Stack")
+        self.about = ElidedLabel("", "small", "muted")
+        self.waiting = label("", "label", "muted")
+        self.start = commands.button("stack.start", "primary")
+        self.stop = commands.button("stack.stop")
+        self.cold = commands.button("stack.cold")
+        self.kill = commands.button("stack.kill", "danger")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 0, 16, 0)
+        row.setSpacing(10)
+        for widget in (self.chooser, self.pill):
+            row.addWidget(widget)
+        row.addWidget(self.about, 1)
+        for widget in (self.waiting, self.cold, self.kill, self.stop, self.start):
+            row.addWidget(widget)
+        row.addSpacing(2)
+        line = hairline(vertical=True)
+        line.setFixedHeight(24)
+        row.addWidget(line)
+        row.addSpacing(2)
+        row.addWidget(self._palette_button())
+
+    def _palette_button(self) -> QPushButton:
+        button = QPushButton("Commands   Ctrl+K")
+        icons.set_icon(button, "search", "muted")
+        button.setAccessibleName("Command palette")
+        button.setToolTip(self._commands["view.palette"].toolTip())
+        button.clicked.connect(self._commands["view.palette"].trigger)
+        return button
+
+    def _fill_chooser(self, menu: QMenu) -> None:
+        for name in self._stack.shipped:
+            menu.addAction(self._commands[f"stack.open:{name}"])
+        menu.addSeparator()
+        menu.addAction(self._commands["stack.open"])
+        menu.addSeparator()
+        menu.addAction(self._commands["stack.save"])
+        menu.addAction(self._commands["stack.save_as"])
+
+    def show_snapshot(self, snapshot: StackSnapshot) -> None:
+        """Show name, state and the buttons that fit it."""
+        state = snapshot.state
+        self.chooser.setText(f"{snapshot.spec.name}{' (edited)' if snapshot.dirty else ''} ")
+        self.chooser.setAccessibleName(f"Stack {snapshot.spec.name}: open another, save")
+        self.pill.set_state(state, snapshot.spec.about)
+        self.show_time(snapshot)
+        stopping = state is StackState.STOPPING
+        self.start.setVisible(state is StackState.STOPPED)
+        self.stop.setVisible(state not in (StackState.STOPPED, StackState.STOPPING))
+        waits = sum(w.waiting_for for w in snapshot.workers)
+        self.waiting.setText(f"Waiting for {count(waits, 'task')}" if waits else "Stopping…")
+        for widget in (self.waiting, self.cold, self.kill):
+            widget.setVisible(stopping)
+
+
+    def show_time(self, snapshot: StackSnapshot) -> None:
+        """Let the time go on that it has been up."""
+        self.about.setText(_about(snapshot))
+
+
+def _about(snapshot: StackSnapshot) -> str:
+    """What is wrong, else where it listens and for how long it has run."""
+    services = [w.service for w in snapshot.workers]
+    services += [s for s in (snapshot.broker and snapshot.broker.service, snapshot.web) if s]
+    if snapshot.state is StackState.STOPPED:
+        return snapshot.spec.about
+    wrong = [s for s in services if tone_of(s.state) in (Tone.BAD, Tone.WARN)]
+    if wrong and snapshot.state is StackState.TROUBLED:
+        return "   ".join(f"{s.name}: {s.detail or word_of(s.state).lower()}" for s in wrong)
+    ready = sum(w.service.state is State.READY for w in snapshot.workers)
+    said = [f"{ready} of {count(len(snapshot.workers), 'worker')} ready"]
+    if snapshot.broker and snapshot.broker.address:
+        said.append(f"{snapshot.broker.server} at {snapshot.broker.address}")
+    if snapshot.started_at:
+        said.append(f"up {duration(time.time() - snapshot.started_at)}")
+    return "  ·  ".join(said)

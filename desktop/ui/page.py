@@ -1,0 +1,84 @@
+"""What a page is, and what it may ask of the window around it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from PySide6.QtWidgets import QWidget
+
+from desktop.bridge import Bridge, Done
+from desktop.engine.api import Desk, StackSnapshot
+from desktop.ui.actions import Actions
+from desktop.ui.widgets.toast import Toasts
+
+
+class Shell(Protocol):
+    """The window, as a page knows it."""
+
+    bridge: Bridge
+    commands: Actions
+    toasts: Toasts
+
+    @property
+    def desk(self) -> Desk:
+        """The engine's verbs."""
+
+    def go(self, page: str, about: str = "") -> None:
+        """Show a page by its key; `about` is what it should show first (a worker's name)."""
+
+    def do(self, verb: Future[Any], done: Done | None = None, quiet: bool = False) -> None:
+        """Run a verb: a toast says what was done (not if `quiet`), or what went wrong."""
+
+    def window_widget(self) -> QWidget:
+        """The parent of dialogs."""
+
+
+class Page(QWidget):
+    """A page: made when it is first shown, fed only while it is visible."""
+
+    def __init__(self, shell: Shell) -> None:
+        super().__init__()
+        self.shell = shell
+        self.setProperty("kind", "page")
+
+    def show_snapshot(self, snapshot: StackSnapshot) -> None:
+        """Show a new moment. Called when the page appears, and at each change while it is visible."""
+
+    def tick(self) -> None:
+        """Called ten times a second while visible, after `show_snapshot`: for what scrolls with time."""
+
+    def refresh(self) -> None:
+        """F5: read everything again."""
+
+    def show_about(self, about: str) -> None:
+        """Bring what `about` names (a worker, a service) to the eye."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageInfo:
+    """A page before it is imported: pages cost nothing until they are looked at."""
+
+    key: str
+    word: str
+    icon: str
+    where: str  # "module:Class"
+
+    def make(self, shell: Shell) -> Page:
+        """Import the page and make it."""
+        module, _, name = self.where.partition(":")
+        page: Page = getattr(import_module(module), name)(shell)
+        page.setObjectName(self.key)
+        page.setAccessibleName(self.word)
+        return page
+
+
+# The rail, from top to bottom; a page more is a line more.
+PAGES = (
+    PageInfo("overview", "Overview", "overview", "desktop.ui.pages.overview:OverviewPage"),
+    PageInfo("workers", "Workers", "workers", "desktop.ui.pages.workers:WorkersPage"),
+    PageInfo("workloads", "Workloads", "workloads", "desktop.ui.pages.workloads:WorkloadsPage"),
+    PageInfo("logs", "Logs", "logs", "desktop.ui.pages.logs:LogsPage"),
+)

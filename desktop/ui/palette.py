@@ -1,0 +1,161 @@
+"""The command palette: every verb that can be run now, found by typing a few letters of it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QRect,
+    QSize,
+    Qt,
+)
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter
+from PySide6.QtWidgets import QLineEdit, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from desktop.ui import fonts, icons
+from desktop.ui.actions import Action, Actions
+from desktop.ui.fuzzy import score
+from desktop.ui.theme import Theme
+from desktop.ui.widgets.labels import hairline, label
+from desktop.ui.widgets.overlay import Overlay
+
+_ROW, _ROWS = 36, 9
+_ACTION = Qt.ItemDataRole.UserRole
+Index = QModelIndex | QPersistentModelIndex
+
+
+class _Model(QAbstractListModel):
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.actions: list[Action] = []
+
+    def replace_all(self, actions: list[Action]) -> None:
+        self.beginResetModel()
+        self.actions = actions
+        self.endResetModel()
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.actions)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        action = self.actions[index.row()]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return f"{action.group}: {action.text}"
+        return action if role == _ACTION else None
+
+
+class _Row(QStyledItemDelegate):
+    """Icon, text, the group in muted words, the keys at the right."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(200, _ROW)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        action: Action = index.data(_ACTION)
+        theme = Theme.current
+        box: QRect = option.rect.adjusted(2, 1, -2, -1)  # type: ignore[attr-defined]
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if option.state & QStyle.StateFlag.State_Selected:  # type: ignore[attr-defined]
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.color("selected"))
+            painter.drawRoundedRect(box, 6, 6)
+        ratio = painter.device().devicePixelRatio()
+        token = "bad" if action.danger else "muted"
+        picture = icons.pixmap(action.icon or "chevron-right", theme.color(token), 16, ratio)
+        painter.drawPixmap(box.left() + 10, box.center().y() - 7, picture)
+        self._texts(painter, box.adjusted(38, 0, -12, 0), action)
+        painter.restore()
+
+    def _texts(self, painter: QPainter, box: QRect, action: Action) -> None:
+        middle = int(Qt.AlignmentFlag.AlignVCenter)
+        painter.setFont(fonts.font("text"))
+        painter.setPen(Theme.current.color("text"))
+        painter.drawText(box, middle, action.text)
+        start = painter.fontMetrics().horizontalAdvance(action.text) + 10
+        painter.setFont(fonts.font("small"))
+        painter.setPen(Theme.current.color("muted"))
+        keys = QKeySequence(action.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+        room = box.width() - start - painter.fontMetrics().horizontalAdvance(keys) - 12
+        about = action.tooltip if action.tooltip and action.tooltip != action.text else action.group
+        about = painter.fontMetrics().elidedText(about, Qt.TextElideMode.ElideRight, max(room, 0))
+        painter.drawText(box.adjusted(start, 0, 0, 0), middle, about)
+        painter.drawText(box, middle | int(Qt.AlignmentFlag.AlignRight), keys)
+
+
+class Palette(Overlay):
+    """Ctrl+K. Enter runs the chosen verb, the arrows choose."""
+
+    def __init__(self, host: QWidget, commands: Actions) -> None:
+        super().__init__(host, "Command palette", 600)
+        self._commands = commands
+        self.line = QLineEdit()
+        self.line.setProperty("kind", "bare")
+        self.line.setFont(fonts.font("section"))
+        self.line.setPlaceholderText("Type a command: start, kill w2, dark…")
+        self.line.setAccessibleName("Command")
+        self.line.setMinimumHeight(38)
+        self.line.addAction(icons.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
+        self._model = _Model(self)
+        self.list = QListView()
+        self.list.setModel(self._model)
+        self.list.setItemDelegate(_Row(self.list))
+        self.list.setAccessibleName("Commands that fit")
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setMouseTracking(True)
+        self.list.setProperty("kind", "bare")
+        self.none = label("Nothing fits. Try fewer letters.", tone="muted")
+        self.none.setContentsMargins(12, 10, 12, 12)
+        for widget in (self.line, hairline(), self.list, self.none):
+            self.column.addWidget(widget)
+        self.line.textChanged.connect(self._filter)
+        self.line.returnPressed.connect(self.run_chosen)
+        self.line.installEventFilter(self)
+        self.list.clicked.connect(self._clicked)
+
+    def open_palette(self) -> None:
+        """Open it, with nothing typed."""
+        self.line.clear()
+        self._filter("")
+        self.open_over(self.line)
+
+    @property
+    def offered(self) -> list[Action]:
+        """What is listed now, best first."""
+        return self._model.actions
+
+    def _filter(self, typed: str) -> None:
+        able = [a for a in self._commands.all() if a.listed and self._commands[a.key].isEnabled()]
+        rated = [(score(typed, f"{a.text} {a.group} {a.tooltip}"), a) for a in able]
+        kept = [(points, action) for points, action in rated if points is not None]
+        kept.sort(key=lambda pair: -pair[0])
+        self._model.replace_all([action for _points, action in kept])
+        self.list.setVisible(bool(kept))
+        self.none.setVisible(not kept)
+        self.list.setFixedHeight(min(len(kept), _ROWS) * _ROW + 2)
+        self.list.setCurrentIndex(self._model.index(0))
+        self._fit()
+
+    def run_chosen(self) -> None:
+        """Close it and run the chosen verb."""
+        row = self.list.currentIndex().row()
+        if 0 <= row < len(self.offered):
+            key = self.offered[row].key
+            self.dismiss()
+            self._commands[key].trigger()
+
+    def _clicked(self, index: QModelIndex) -> None:
+        self.list.setCurrentIndex(index)
+        self.run_chosen()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.line and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)
+            if step and self.offered:
+                row = (self.list.currentIndex().row() + step) % len(self.offered)
+                self.list.setCurrentIndex(self._model.index(row))
+                return True
+        return super().eventFilter(watched, event)

@@ -1,0 +1,79 @@
+"""All keys on one sheet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from desktop.ui.actions import Actions
+from desktop.ui.widgets.containers import clear, row
+from desktop.ui.widgets.labels import hairline, label
+from desktop.ui.widgets.overlay import Overlay
+
+_ELSEWHERE = (("Close what is open, dismiss messages", "Esc"), ("Go through the controls", "Tab"))
+
+
+class ShortcutSheet(Overlay):
+    """Made from the registry when it is opened."""
+
+    def __init__(self, host: QWidget, commands: Actions) -> None:
+        super().__init__(host, "Keyboard shortcuts", 640)
+        self._commands = commands
+        self.column.setContentsMargins(24, 18, 24, 22)
+        self.column.setSpacing(14)
+        self.close_button = QPushButton("Close")
+        self.close_button.setProperty("kind", "quiet")
+        self.close_button.setAccessibleName("Close")
+        self.close_button.clicked.connect(self.dismiss)
+        self.column.addLayout(row(label("Keyboard shortcuts", "section"), 1, self.close_button))
+        self.column.addWidget(hairline())
+        self._body = QVBoxLayout()
+        self.column.addLayout(self._body)
+
+    def open_sheet(self) -> None:
+        """Show all keys of this moment."""
+        clear(self._body)
+        self._body.addWidget(self._table())
+        self.open_over(self.close_button)
+
+    def keys(self) -> dict[str, list[tuple[str, str]]]:
+        """Group -> (what it does, keys)."""
+        made: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for action in self._commands.all():
+            if action.shortcut:
+                made[action.group].append((action.text, action.shortcut))
+        made["General"].extend(_ELSEWHERE)
+        return dict(made)
+
+    def _table(self) -> QWidget:
+        """Two columns of groups, the longer lists first."""
+        table = QWidget()
+        grid = QGridLayout(table)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(32)
+        sides = [QVBoxLayout(), QVBoxLayout()]
+        lengths = [0, 0]
+        for group, entries in sorted(self.keys().items(), key=lambda pair: -len(pair[1])):
+            side = lengths.index(min(lengths))
+            lengths[side] += len(entries) + 2
+            sides[side].addWidget(label(group, "label", "muted"))
+            for text, keys in entries:
+                sides[side].addLayout(row(label(text), 1, _key(keys)))
+            sides[side].addSpacing(10)
+        for column, side in enumerate(sides):
+            side.addStretch()
+            side.setSpacing(6)
+            grid.addLayout(side, 0, column)
+            grid.setColumnStretch(column, 1)
+        return table
+
+
+def _key(keys: str) -> QLabel:
+    native = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText) or keys
+    made = label(native, "mono")
+    made.setProperty("kind", "key")
+    made.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    return made

@@ -1,0 +1,283 @@
+"""The window: rail, header, notices, pages. It shows snapshots and calls verbs, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from desktop.bridge import Bridge, Done
+from desktop.engine.api import Desk, DeskError, ServiceSnapshot, StackSnapshot, State
+from desktop.ui import icons
+from desktop.ui.actions import Action, Actions
+from desktop.ui.header import Header
+from desktop.ui.memory import Memory
+from desktop.ui.notices import Notice, Notices, leftover_notice
+from desktop.ui.page import PAGES, Page, PageInfo
+from desktop.ui.palette import Palette
+from desktop.ui.rail import Rail
+from desktop.ui.shortcut_sheet import ShortcutSheet
+from desktop.ui.stack_commands import StackCommands
+from desktop.ui.theme import Scheme, Theme
+from desktop.ui.widgets.toast import Toasts
+
+SMALLEST = (1024, 680)
+_PORT = "port-taken"
+
+
+class Window(QMainWindow):
+    """Implements `Shell`. Pages are imported and made when first shown, the first after the first paint."""
+
+    page_shown = Signal(str)
+    closed = Signal()
+
+    def __init__(
+        self, desk: Desk, page: str | None = None, memory: Memory | None = None, pages: Sequence[PageInfo] = PAGES
+    ) -> None:
+        super().__init__()
+        self.memory = memory or Memory(None)
+        self._pages = {info.key: info for info in pages}
+        self._made: dict[str, Page] = {}
+        self._closing = False
+        self.setWindowTitle("Celery Desk")
+        self.setWindowIcon(icons.app_icon())
+        self.setMinimumSize(*SMALLEST)
+        self.bridge = Bridge(desk, self)
+        self.commands = Actions(self)
+        self.toasts = Toasts(self)
+        self._add_verbs()
+        self.stack_commands = StackCommands(self, self)
+        self._build()
+        self._restore()
+        self._wanted = page or str(self.memory.get("page", ""))
+        self._connect()
+        self._show_everything(self.bridge.snapshot)
+
+    # -- building
+
+    def _add_verbs(self) -> None:
+        for number, info in enumerate(self._pages.values(), 1):
+            go, keys = partial(self.go, info.key), f"Ctrl+{number}"
+            self.commands.add(Action(f"page.{info.key}", info.word, go, info.icon, keys, f"Go to {info.word}", "Go"))
+        for scheme, icon in ((Scheme.SYSTEM, "monitor"), (Scheme.LIGHT, "sun"), (Scheme.DARK, "moon")):
+            word = "as the system" if scheme is Scheme.SYSTEM else scheme.value
+            choose = partial(self.choose_scheme, scheme)
+            self.commands.add(Action(f"view.{scheme}", f"Colours: {word}", choose, icon, group="View"))
+        self.commands.add(Action("view.palette", "Commands…", self._open_palette, "command", "Ctrl+K", listed=False))
+        self.commands.add(Action("view.refresh", "Refresh", self._refresh, "refresh", "F5", group="View"))
+        self.commands.add(Action("help.shortcuts", "Keyboard shortcuts", self._open_sheet, "keyboard", "?"))
+        self.commands.add(Action("window.close", "Close Celery Desk", self._close_verb, "quit", "Ctrl+Q"))
+
+    def _build(self) -> None:
+        self.rail = Rail(self.commands, tuple(self._pages.values()))
+        self.header = Header(self.commands, self.stack_commands)
+        self.notices = Notices()
+        self.stage = QStackedWidget()
+        self.stage.addWidget(QWidget())  # until the first page is there
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(self.header)
+        column.addWidget(self.notices)
+        column.addWidget(self.stage, 1)
+        centre = QWidget()
+        row = QHBoxLayout(centre)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.rail)
+        row.addLayout(column, 1)
+        self.setCentralWidget(centre)
+        self.palette_box = Palette(self, self.commands)
+        self.sheet = ShortcutSheet(self, self.commands)
+
+    def _connect(self) -> None:
+        self.bridge.snapshot_changed.connect(self._show_everything)
+        self.bridge.ticked.connect(self._tick)
+        self.bridge.failed.connect(self._tell)
+        self.stack_commands.start_failed.connect(self._start_failed)
+        self.rail.schemes.chosen.connect(self.choose_scheme)
+        self.rail.schemes.choose(Theme.current.choice)
+
+    def _restore(self) -> None:
+        geometry = self.memory.get("geometry")
+        if not (isinstance(geometry, QByteArray) and self.restoreGeometry(geometry)):
+            self.resize(1280, 800)
+
+    # -- Shell
+
+    @property
+    def desk(self) -> Desk:
+        """The engine's verbs."""
+        return self.bridge.desk
+
+    def window_widget(self) -> QWidget:
+        """The parent of dialogs."""
+        return self
+
+    def do(self, verb: Future[Any], done: Done | None = None, quiet: bool = False) -> None:
+        """Run a verb: a toast says what was done (not if `quiet`), or what went wrong."""
+
+        def finished(result: Any) -> None:
+            if not quiet and isinstance(result, str):
+                self.toasts.say(result)
+            if done:
+                done(result)
+
+        owner = getattr(done, "__self__", None)
+        self.bridge.run(verb, finished, None, owner if isinstance(owner, QWidget) else self)
+
+    def go(self, page: str, about: str = "") -> None:
+        """Show a page; an unknown key shows the first."""
+        key = page if page in self._pages else next(iter(self._pages))
+        if key not in self._made:
+            self._made[key] = self._pages[key].make(self)
+            self.stage.addWidget(self._made[key])
+        shown = self._made[key]
+        self.stage.setCurrentWidget(shown)
+        self.rail.show_page(key)
+        shown.show_snapshot(self.bridge.snapshot)
+        shown.tick()
+        if about:
+            shown.show_about(about)
+        self.memory.put("page", key)
+        self.page_shown.emit(key)
+
+    # -- showing
+
+    @property
+    def page(self) -> Page | None:
+        """The page that is shown; None until the first is there."""
+        shown = self.stage.currentWidget()
+        return shown if isinstance(shown, Page) else None
+
+    def page_keys(self) -> tuple[str, ...]:
+        """The pages there are, in the rail's order."""
+        return tuple(self._pages)
+
+    def _show_everything(self, snapshot: StackSnapshot) -> None:
+        Theme.current.remember_workers(w.name for w in snapshot.workers)
+        self.setWindowTitle(f"{snapshot.spec.name} – Celery Desk")
+        self.stack_commands.show_snapshot(snapshot)
+        self.header.show_snapshot(snapshot)
+        self.notices.sync(self._notices(snapshot))
+        if snapshot.started_at is not None:
+            self.notices.drop(_PORT)
+        if self.page:
+            self.page.show_snapshot(snapshot)
+
+    def _tick(self) -> None:
+        if self.page:
+            self.page.tick()
+        self.header.show_time(self.bridge.snapshot)
+
+    def _notices(self, snapshot: StackSnapshot) -> tuple[Notice, ...]:
+        left = [leftover_notice(one, self._resolve) for one in snapshot.leftovers]
+        services = [w.service for w in snapshot.workers]
+        services += [s for s in (snapshot.broker and snapshot.broker.service, snapshot.web) if s]
+        loops = [self._loop_notice(s) for s in services if s.state is State.CRASH_LOOP]
+        return (*left, *loops)
+
+    def _loop_notice(self, service: ServiceSnapshot) -> Notice:
+        text = service.detail or f"{service.name} ended again and again, and is not started any more."
+        choices = (
+            ("Show its log", "", partial(self.go, "logs", service.name)),
+            ("Start again", "", partial(self._start_service, service.name)),
+        )
+        return Notice(f"loop:{service.name}", text, "bad", choices)
+
+    def _start_service(self, name: str) -> None:
+        self.do(self.desk.start_service(name))
+
+    def _resolve(self, session: str, how: str) -> None:
+        self.do(self.desk.resolve_leftover(session, how))
+
+    def _start_failed(self, error: DeskError) -> None:
+        # The engine's "port is taken" names the next free one; the window knows the engine only by its interface.
+        free = getattr(error, "next_free", None)
+        if not isinstance(free, int):
+            self._tell(error)
+            return
+        use = (f"Use {free}", "primary", partial(self.stack_commands.start, free))
+        again = ("Try again", "", self.stack_commands.start)
+        self.notices.put(Notice(_PORT, error.what, "bad", (use, again)))
+
+    def _tell(self, error: DeskError) -> None:
+        self.toasts.error(error)
+
+    # -- verbs of the window itself
+
+    def choose_scheme(self, scheme: str) -> None:
+        """System, light or dark; remembered."""
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            Theme.current.apply(app, scheme)
+        self.rail.schemes.choose(Scheme(scheme))
+        self.memory.put("scheme", str(scheme))
+
+    def _open_palette(self) -> None:
+        self.sheet.dismiss()
+        self.palette_box.open_palette()
+
+    def _open_sheet(self) -> None:
+        self.palette_box.dismiss()
+        self.sheet.open_sheet()
+
+    def _refresh(self) -> None:
+        self.bridge.pull()
+        if self.page:
+            self.page.refresh()
+
+    def _close_verb(self) -> None:
+        self.close()
+
+    def close_now(self) -> None:
+        """Close without a question."""
+        self._closing = True
+        self.close()
+
+    # -- events
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.toasts.clear():
+            return
+        super().keyPressEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.bridge.start()
+        if self.page is None:
+            # One turn of the event loop paints the frame; only then is anything heavy imported.
+            QTimer.singleShot(0, self, self._first_page)
+
+    def _first_page(self) -> None:
+        QTimer.singleShot(0, self, self._open_first)
+
+    def _open_first(self) -> None:
+        if self.page is None and not self._closing:
+            self.go(self._wanted)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.bridge.pause()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange and hasattr(self, "bridge"):
+            if self.isMinimized():
+                self.bridge.pause()
+            elif self.isVisible():
+                self.bridge.start()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self._closing and not self.stack_commands.ask_to_close(self.close_now):
+            event.ignore()
+            return
+        self._closing = True
+        self.memory.put("geometry", self.saveGeometry())
+        self.bridge.close()
+        self.closed.emit()
+        event.accept()

@@ -1,0 +1,45 @@
+"""How figures and times are written: one way on every page."""
+
+from __future__ import annotations
+
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+def count(number: int, word: str, words: str = "") -> str:
+    """ "1 task", "2,000 tasks"."""
+    return f"{number:,} {word if number == 1 else words or word + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """ "0.4 s", "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h"."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole, 60, "min", 1, "s")
+    if whole < 86400:
+        return _two(whole, 3600, "h", 60, "min")
+    return _two(whole, 86400, "d", 3600, "h")
+
+
+def _two(whole: int, large: int, word: str, small: int, small_word: str) -> str:
+    rest = whole % large // small
+    return f"{whole // large} {word} {rest} {small_word}" if rest else f"{whole // large} {word}"
+
+
+def memory(size: float) -> str:
+    """Bytes for people, in steps of 1024: "812 KB", "41.3 MB"."""
+    for unit in _UNITS:
+        if size < 1000 or unit == _UNITS[-1]:
+            return f"{size:.0f} {unit}" if size >= 100 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("the last unit takes everything")
+
+
+def listed(words: list[str] | tuple[str, ...]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
