@@ -1,0 +1,67 @@
+"""Charts below each other with their time line: one time axis, one cross-hair, one clock."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
+
+from desktop.engine.api import Desk, StackSnapshot
+from desktop.ui.widgets.chart import Chart, TimeAxis
+from desktop.ui.widgets.segmented import Segmented
+from desktop.ui.widgets.timeline import Timeline
+
+SPANS = (("60", "1 m"), ("300", "5 m"), ("900", "15 m"))
+_SPAN_WIDTH = 44
+
+
+class ChartPanel(QWidget):
+    """`charts` share `axis`; the last of them has the words of the time axis."""
+
+    def __init__(self, axis: TimeAxis, charts: list[tuple[Chart, int]], gap: int = 8) -> None:
+        super().__init__()
+        self.axis = axis
+        self.charts = [chart for chart, _ in charts]
+        self.timeline = Timeline(axis)
+        self.spans = Segmented("Time shown", SPANS, f"{axis.span:.0f}")
+        self.spans.setParent(self.timeline)
+        for button in self.spans.findChildren(QToolButton):
+            button.setFixedWidth(_SPAN_WIDTH)
+        self.spans.chosen.connect(lambda key: axis.set_span(float(key)))
+        self.timeline.installEventFilter(self)
+        self._turns = 0
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(gap)
+        for chart, stretch in charts:
+            column.addWidget(chart, stretch)
+        column.addWidget(self.timeline)
+
+    def tick(self, desk: Desk, snapshot: StackSnapshot) -> None:
+        """One of ten turns a second. Charts are drawn when they would move by about a pixel."""
+        every = 2 if self.axis.span <= 60 else 5
+        if self._turns % every == 0:
+            self.feed(desk, snapshot)
+        self._turns += 1
+
+    def feed(self, desk: Desk, snapshot: StackSnapshot) -> None:
+        """Draw all charts and the time line now."""
+        self.axis.advance(snapshot.t, snapshot.marks)
+        read = partial(desk.series, seconds=self.axis.span + 2)
+        for chart in self.charts:
+            chart.feed(read)
+        self.timeline.refresh()
+
+    def show_span(self, seconds: float) -> None:
+        """Zoom to the shortest offered span that holds `seconds`."""
+        key = next((key for key, _ in SPANS if float(key) >= seconds), SPANS[-1][0])
+        self.spans.choose(key)
+        self.axis.set_span(float(key))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
+            size, room = self.spans.sizeHint(), self.timeline.size()
+            top = (room.height() - size.height()) // 2
+            self.spans.setGeometry(room.width() - size.width(), top, size.width(), size.height())
+        return False
