@@ -18,7 +18,9 @@ PROBE = ROOT / "desktop" / "engine" / "probe"
 class Worker:
     """A worker of `tests.support_apps.endings`, with the probe in it unless `ledger` is None."""
 
-    def __init__(self, url: str, pool: str, folder: Path, *options: str, ledger: Path | None, service: str = "w1") -> None:
+    def __init__(
+        self, url: str, pool: str, folder: Path, *options: str, ledger: Path | None, service: str = "w1"
+    ) -> None:
         self.folder, self.ledger, self.service = folder, ledger, service
         self.log_file = folder / f"{service}.log"
         self.command = [sys.executable, "-m", "celery", "-A", "tests.support_apps.endings", "worker"]
@@ -47,7 +49,9 @@ class Worker:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
             )
-        eventually(lambda: b" ready." in self.log_file.read_bytes()[began:], f"{self.service} is ready", within=40)
+        eventually(
+            lambda: b" ready." in self.log_file.read_bytes()[began:], f"{self.service} is ready", within=40
+        )
         return self
 
     def stop(self, within: float = 30.0) -> int:

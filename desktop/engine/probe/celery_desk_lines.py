@@ -59,13 +59,22 @@ class LedgerFile:
         self.role: Optional[str] = None
         self.node = self.pool = ""
         self._fd = -1
-        self._opened = False  # by this process, before: a second open line means a new process
+        self._path = ""  # once this process has created its file
         self._torn = False
         self._retry_at = 0.0
         self._look_at = 0.0
 
-    def path(self, pid: int) -> str:
-        return os.path.join(self.folder, "%s.%03d.%d.jsonl" % (self.service, self.start, pid))
+    def path(self, pid: int, nth: int = 1) -> str:
+        """Its `nth` file: system process numbers come round, and each process has a file of its own."""
+        again = "" if nth == 1 else "-%d" % nth
+        return os.path.join(self.folder, "%s.%03d.%d%s.jsonl" % (self.service, self.start, pid, again))
+
+    def last_path(self, pid: int) -> str:
+        """The file of the last process of that number."""
+        nth = 1
+        while os.path.exists(self.path(pid, nth + 1)):
+            nth += 1
+        return self.path(pid, nth)
 
     def write(self, line: str) -> None:
         fd = self._fd
@@ -94,7 +103,7 @@ class LedgerFile:
         """Begin anew in a forked process: its file is its own, opened when it first writes."""
         self.close()
         self.role = "pool"
-        self._opened = self._torn = False
+        self._path, self._torn = "", False
         self._retry_at = 0.0
 
     def look(self) -> None:
@@ -115,15 +124,25 @@ class LedgerFile:
             return -1
         pid = os.getpid()
         try:
-            fd = _os.open(self.path(pid), _APPEND, 0o600)
+            fd = self._fd = _os.open(self._path, _APPEND, 0o600) if self._path else self._create(pid)
+            begun = _os.fstat(fd).st_size > 0
         except OSError:
-            self._retry_at = perf_counter() + RETRY_SECONDS
+            self.close()
             return -1
-        self._fd = fd
-        if not self._opened or _os.fstat(fd).st_size == 0:
-            self._opened = True
+        if not begun:
             self.write(self._first_line(pid))
         return self._fd
+
+    def _create(self, pid: int) -> int:
+        nth = 1
+        while True:
+            try:
+                fd = _os.open(self.path(pid, nth), _APPEND | os.O_EXCL, 0o600)
+            except FileExistsError:
+                nth += 1
+            else:
+                self._path = self.path(pid, nth)
+                return fd
 
     def _first_line(self, pid: int) -> str:
         fields = {

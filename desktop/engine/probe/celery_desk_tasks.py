@@ -276,7 +276,7 @@ class Lost:
         self.settle()
 
     def _write(self, task_id: str, end: dict[str, Any]) -> None:
-        started, ended = last_run(self.file.path(end["pid"]), task_id) if end["pid"] else (None, False)
+        started, ended = last_run(self.file.last_path(end["pid"]), task_id) if end["pid"] else (None, False)
         if ended:
             return
         fields = {

@@ -1,0 +1,121 @@
+"""What the account keeps: attempts, tasks, workers and load generators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from desktop.engine.ledger.lines import Source
+
+CUT = "CUT"  # the state of an attempt whose process died while it ran
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One run of a task. Times are seconds since the epoch, `run` and `cpu` are seconds."""
+
+    task_id: str
+    name: str
+    service: str
+    start: int
+    pid: int
+    started: float
+    retries: int = 0
+    ended: float | None = None
+    state: str = ""  # "" while it runs
+    run: float | None = None
+    cpu: float | None = None
+    error: str | None = None
+    requeued: bool = False  # REJECTED, and the message went back to its queue
+
+
+@dataclass(slots=True)
+class Task:
+    """What is known of one task."""
+
+    id: str
+    name: str = ""
+    queue: str | None = None
+    received: float | None = None  # first, by any worker
+    deliveries: int = 0  # how often some worker received it
+    attempts: list[Attempt] = field(default_factory=list)
+    state: str = ""  # of the last end that was read; "" before
+    error: str | None = None
+    over: bool = False  # it came to an end after which Celery sends it no more
+    twice: bool = False  # run more than once without having asked for it
+    load: int | None = None  # the load generator that sent it
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """The last `pool` line of a worker."""
+
+    t: float
+    start: int
+    size: int
+    busy: int
+    reserved: int
+    scheduled: int
+    bounds: tuple[int, int] | None  # the autoscaler's
+    prefetch: int | None
+    pids: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """What a worker's main process wrote since its last start."""
+
+    start: int = 0
+    pid: int = 0
+    node: str = ""
+    opened_at: float = 0.0
+    ready_at: float | None = None
+    closing_at: float | None = None
+    heard_at: float = 0.0  # its last line
+    pool: PoolState | None = None
+
+
+@dataclass(slots=True)
+class LoadCount:
+    """What a load generator wrote, and how much of it is over."""
+
+    sent: int = 0
+    unsent: int = 0
+    ended: int = 0
+    in_doubt: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Process:
+    """A process that runs tasks. One task may run twice at once in it: greenlets and threads."""
+
+    source: Source
+    main: bool = False
+    open: dict[str, Attempt] = field(default_factory=dict)
+    also: dict[str, list[Attempt]] = field(default_factory=dict)
+    early: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # ends read before their start
+    dead_at: float | None = None
+
+    def opened(self, attempt: Attempt) -> None:
+        if attempt.task_id in self.open:
+            self.also.setdefault(attempt.task_id, []).append(attempt)
+        else:
+            self.open[attempt.task_id] = attempt
+
+    def closed(self, task_id: str, began: float) -> Attempt | None:
+        """Take out the attempt of the task that began next to `began`."""
+        attempt = self.open.pop(task_id, None)
+        if self.also and attempt is not None and task_id in self.also:
+            running = [attempt, *self.also.pop(task_id)]
+            attempt = min(running, key=lambda other: abs(other.started - began))
+            running.remove(attempt)
+            self.open[task_id] = running[0]
+            if running[1:]:
+                self.also[task_id] = running[1:]
+        return attempt
+
+    def running(self) -> Iterator[Attempt]:
+        yield from self.open.values()
+        for more in self.also.values():
+            yield from more

@@ -1,0 +1,149 @@
+"""Reading a ledger folder while it is written."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from desktop.engine.ledger.lines import Line, Source, parsed, source_of
+
+CHUNK = 4 * 1024 * 1024  # bytes read of one file in one poll
+OPEN_FILES = 64
+IDLE_SECONDS = 10.0  # after which the file of a dead process is left alone
+FRESH_SECONDS = 1.0  # a folder changed so lately may change again without a new time stamp
+SCAN_SHARE = 20  # of the time, at most one part in so many goes into listing the folder
+
+
+@dataclass(slots=True)
+class _File:
+    source: Source
+    path: str
+    fd: int = -1
+    offset: int = 0
+    partial: bytes = b""
+    grew_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Folder:
+    path: str
+    changed_ns: int = -1
+    scan_at: float = 0.0
+    known: set[str] = field(default_factory=set)
+
+
+class Tail:
+    """Gives every line of the files of a folder once, in the order of each file.
+
+    Not for several threads at once. A poll of idle files costs one system call a file; files of processes
+    that have died are closed and forgotten when they have been read to their end. At most 64 are open.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = _Folder(str(folder))
+        self._files: list[_File] = []
+        self.bad = 0  # lines that were no object of ours
+        self.behind = False  # the last poll left something unread: poll again at once
+
+    def poll(self) -> list[Line]:
+        """What was appended since the last call. A line is given when its end has been written."""
+        now = time.monotonic()
+        self._look_for_files(now)
+        self.behind = False
+        lines: list[Line] = []
+        over: list[_File] = []
+        for file in self._files:
+            data = self._read(file)
+            if data:
+                file.grew_at = now
+                self._split(file, data, lines)
+            elif now - file.grew_at > IDLE_SECONDS:
+                file.grew_at = now  # asks again in as long
+                if not _lives(file.source.pid):
+                    over.append(file)
+        for file in over:
+            self._close(file)
+            self._files.remove(file)
+        self._bound_descriptors()
+        return lines
+
+    def close(self) -> None:
+        """Close the files. What was read stays read: a later poll goes on from there."""
+        for file in self._files:
+            self._close(file)
+
+    def _look_for_files(self, now: float) -> None:
+        folder = self._folder
+        if now < folder.scan_at:
+            return
+        try:
+            changed_ns = os.stat(folder.path).st_mtime_ns
+            if changed_ns == folder.changed_ns:
+                return
+            with os.scandir(folder.path) as entries:
+                names = [entry.name for entry in entries if entry.name not in folder.known]
+        except OSError:
+            return  # not there yet, or no longer
+        folder.known.update(names)
+        for name in sorted(names):
+            source = source_of(name)
+            if source is not None:
+                self._files.append(_File(source, os.path.join(folder.path, name), grew_at=now))
+        # Time stamps are as coarse as the kernel's tick: a fresh one proves nothing about this moment.
+        settled = time.time() - changed_ns / 1e9 > FRESH_SECONDS
+        folder.changed_ns = changed_ns if settled else -1
+        folder.scan_at = now + SCAN_SHARE * (time.monotonic() - now)
+
+    def _read(self, file: _File) -> bytes:
+        try:
+            if file.fd < 0:
+                if os.stat(file.path).st_size <= file.offset:
+                    return b""
+                file.fd = os.open(file.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+                os.lseek(file.fd, file.offset, os.SEEK_SET)
+            data = os.read(file.fd, CHUNK)
+        except OSError:
+            self._close(file)
+            return b""
+        file.offset += len(data)
+        self.behind = self.behind or len(data) == CHUNK
+        return data
+
+    def _split(self, file: _File, data: bytes, lines: list[Line]) -> None:
+        if file.partial:
+            data = file.partial + data
+        parts = data.split(b"\n")
+        file.partial = parts.pop()
+        source = file.source
+        for part in parts:
+            if part:
+                found = parsed(part)
+                if found is None:
+                    self.bad += 1
+                else:
+                    lines.append(Line(source, found))
+
+    def _bound_descriptors(self) -> None:
+        opened = [file for file in self._files if file.fd >= 0]
+        if len(opened) > OPEN_FILES:
+            opened.sort(key=lambda file: file.grew_at)
+            for file in opened[:-OPEN_FILES]:
+                self._close(file)
+
+    @staticmethod
+    def _close(file: _File) -> None:
+        if file.fd >= 0:
+            os.close(file.fd)
+            file.fd = -1
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it lives, and is not ours to signal
+    return True

@@ -1,0 +1,162 @@
+"""What watching costs a worker, and what reading its ledger costs us.
+
+For each pool three workers live at once on one broker, each with a queue of its own: bare, watched by
+the probe, and with Celery's own events (`-E`, nobody listening). They take turns: the same prepared
+no-op messages are moved into one queue in one step, and the clock runs until the broker holds none of
+them. The figure is the median over the rounds of (rate of the worker / rate of the bare one of that round).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from desktop.engine.ledger.account import Account
+from desktop.engine.ledger.tail import Tail
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
+from tests.support_apps.workers import PROBE, ROOT
+
+POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
+VARIANTS = ("bare", "watched", "events")
+
+
+def run(quick: bool) -> dict[str, Any]:
+    """Ratios per pool, and microseconds per ledger line that is read and accounted for."""
+    tasks, rounds = (800, 3) if quick else (4000, 7)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = ValkeyServer(folder / "valkey")
+        server.start()
+        try:
+            pools = {pool: _measure(pool, server.url, folder / pool, tasks, rounds) for pool in POOLS}
+        finally:
+            server.kill()
+        return {"tasks": tasks, "rounds": rounds, "pools": pools, "ledger": _reading(folder)}
+
+
+def _measure(pool: str, url: str, folder: Path, tasks: int, rounds: int) -> dict[str, Any]:
+    folder.mkdir()
+    client: redis.Redis = redis.Redis.from_url(url)
+    client.flushall()
+    _prepare(client, url, tasks)
+    rates: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    with _workers(pool, url, folder):
+        for variant in VARIANTS:
+            _burst(client, variant, "warm")
+        for turn in range(rounds):
+            for variant in VARIANTS[turn % 3 :] + VARIANTS[: turn % 3]:
+                rates[variant].append(tasks / _burst(client, variant, "burst"))
+    client.close()
+    ratio = {
+        variant: round(
+            statistics.median(mine / bare for mine, bare in zip(rates[variant], rates["bare"], strict=True)),
+            3,
+        )
+        for variant in VARIANTS[1:]
+    }
+    medians = {f"{variant}_per_second": round(statistics.median(rates[variant])) for variant in VARIANTS}
+    return {"watched_ratio": ratio["watched"], "events_ratio": ratio["events"]} | medians
+
+
+def _prepare(client: redis.Redis, url: str, tasks: int) -> None:
+    """Leave `tasks` no-op messages in the list `burst`, and some in `warm`."""
+    from celery import Celery
+
+    app = Celery("bench", broker=url, set_as_current=False)
+    with app.producer_pool.acquire(block=True) as producer:
+        for index in range(tasks):
+            app.send_task(
+                "tests.support_apps.endings.ok",
+                (index,),
+                queue="staged",
+                producer=producer,
+                ignore_result=True,
+            )
+    app.close()
+    client.rename("staged", "burst")
+    for message in client.lrange("burst", 0, 199):  # type: ignore[union-attr]
+        client.lpush("warm", message)
+
+
+def _burst(client: redis.Redis, queue: str, prepared: str) -> float:
+    """Seconds until all of the prepared messages went through the worker of that queue."""
+    client.copy(prepared, "next")
+    began = time.perf_counter()
+    client.rename("next", queue)
+    deadline = began + 120
+    while time.perf_counter() < deadline:
+        waiting, held = client.pipeline(transaction=False).llen(queue).hlen("unacked").execute()
+        if not waiting and not held:
+            return time.perf_counter() - began
+        time.sleep(0.002)
+    raise RuntimeError(f"the {queue} worker did not finish within 120 s")
+
+
+@contextmanager
+def _workers(pool: str, url: str, folder: Path) -> Iterator[None]:
+    started = []
+    try:
+        for variant in VARIANTS:
+            started.append(_start(pool, variant, url, folder))
+        for variant in VARIANTS:
+            log = folder / f"{variant}.log"
+            eventually(lambda log=log: " ready." in log.read_text(), f"{pool} {variant} ready", within=40)  # type: ignore[misc]
+        yield
+    finally:
+        for process in started:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _start(pool: str, variant: str, url: str, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "celery", "-A", "tests.support_apps.endings", "worker", "-P", pool]
+    command += ["-c", "2", "-n", f"{variant}@bench", "-Q", variant, "-l", "INFO"]
+    command += ["--without-mingle", "--without-gossip", "--prefetch-multiplier", "4"]
+    env = os.environ | {"CELERY_BROKER_URL": url, "PYTHONPATH": str(ROOT), "ENDINGS_QUIET": "1"}
+    if variant == "watched":
+        command += ["--include", "celery_desk_probe"]
+        ledger = folder / "ledger"
+        ledger.mkdir()
+        env |= {"CELERY_DESK_LEDGER": str(ledger), "CELERY_DESK_SERVICE": "w1", "CELERY_DESK_START": "1"}
+        env["PYTHONPATH"] = f"{PROBE}{os.pathsep}{ROOT}"
+    elif variant == "events":
+        command.append("-E")
+    with (folder / f"{variant}.log").open("wb") as log:
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+
+
+def _reading(folder: Path) -> dict[str, Any]:
+    """Read the ledgers just written, as the panel does, several times; the best is reported."""
+    together = folder / "together"
+    together.mkdir()
+    for pool in POOLS:
+        for file in (folder / pool / "ledger").iterdir():
+            shutil.copy(file, together / file.name.replace("w1", pool))
+    best, lines = float("inf"), 0
+    for _ in range(5):
+        tail, account, lines = Tail(together), Account(bounded=20_000), 0
+        began = time.process_time()
+        while part := tail.poll():
+            account.take(part)
+            lines += len(part)
+        best = min(best, time.process_time() - began)
+        tail.close()
+    return {"lines": lines, "us_per_line": round(best / lines * 1e6, 2)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(run("--quick" in sys.argv), indent=2))
