@@ -132,7 +132,12 @@ class _Run:
         return 0 if now.state is LoadState.DONE else 1
 
     def _print(self, now: LoadSnapshot) -> None:
-        told = {"state": now.state.value, "sent": now.sent, "in_doubt": now.in_doubt}
-        told |= {"rate": round(now.rate, 1), "detail": now.detail}
+        told = {
+            "state": now.state.value,
+            "sent": now.sent,
+            "in_doubt": now.in_doubt,
+            "rate": round(now.rate, 1),
+            "detail": now.detail,
+        }
         with contextlib.suppress(BrokenPipeError):
             click.echo(json.dumps(told))

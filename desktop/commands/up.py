@@ -47,7 +47,8 @@ class Up:
         self._asked = 0
         self._crash_loop = False
         self._gone = False  # nobody reads our output any more
-        self._stopping_since: float | None = None
+        self._stopping = False
+        self._limit: float | None = None  # when running tasks are waited for no longer
 
     def run(self) -> int:
         """Exit code: 0, or 1 if a service ended in a crash loop or the broker could not be started."""
@@ -99,40 +100,34 @@ class Up:
                 heard = None
             if isinstance(heard, ServiceEvent):
                 self._tell(heard)
-            elif heard is not None or self._gone:
-                self._stop(desk, by_hand=heard)
-            if until is not None and time.monotonic() >= until:
-                until = None
-                self._stop(desk, by_hand=None)
+            elif heard is not None:
+                self._stop(desk, by_hand=True)
+            if self._gone or (until is not None and time.monotonic() >= until):
+                self._stop(desk, by_hand=False)
             self._hurry(desk)
-            if self._stopping_since is not None and desk.stopped() and self._inbox.empty():
+            if self._stopping and desk.stopped() and self._inbox.empty():
                 return
 
     def _patience(self, until: float | None) -> float:
-        if self._stopping_since is not None:
+        if self._stopping:
             return 0.05
         return 1.0 if until is None else max(0.0, min(1.0, until - time.monotonic()))
 
-    def _stop(self, desk: LocalDesk, by_hand: signal.Signals | None) -> None:
-        if self._stopping_since is not None and by_hand is None:
+    def _stop(self, desk: LocalDesk, by_hand: bool) -> None:
+        """Stop a step harder than before; by itself only once."""
+        if self._stopping and not by_hand:
             return
         how = _WAYS[min(self._asked, len(_WAYS) - 1)]
         self._asked += 1
-        self._gone = False
-        self._stopping_since = self._stopping_since or time.monotonic()
-        if by_hand is not None:
+        self._stopping = True
+        self._limit = None if by_hand else time.monotonic() + self._grace
+        if by_hand:
             self._say(_SAID[how])
-        else:
-            self._by_hand = False
-        self._limit = None if by_hand is not None else time.monotonic() + self._grace
         desk.stop(how)
-
-    _limit: float | None = None
-    _by_hand = True
 
     def _hurry(self, desk: LocalDesk) -> None:
         """Kill what has no reason to run on: idle workers that hang, and everything after the grace."""
-        if self._stopping_since is None:
+        if not self._stopping:
             return
         if self._limit is not None and time.monotonic() > self._limit:
             self._limit = None
@@ -157,7 +152,7 @@ class Up:
             sys.stdout.flush()
         except (BrokenPipeError, ValueError, OSError):
             # Whoever read us has gone: stop, as one would at Ctrl-C, and write nowhere.
-            self._gone = self._stopping_since is None
+            self._gone = True
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
     def _say(self, text: str) -> None:

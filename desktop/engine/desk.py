@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import signal
@@ -37,7 +38,9 @@ from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.command import live_change, live_steps, shown_command, worker_env
 from desktop.engine.stack.edit import edit_stack, write_stack
 from desktop.engine.stack.model import StackSpec, WorkerSpec
-from desktop.engine.stack.parse import check_worker, parse_stack, read_stack, shipped_stacks, stack_text
+from desktop.engine.stack.parse import parse_stack, read_stack
+from desktop.engine.stack.rules import check_worker
+from desktop.engine.stack.shipped import is_shipped, shipped_stacks
 from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise import session as sessions
 from desktop.engine.supervise.guard import Guard
@@ -60,7 +63,7 @@ class LocalDesk:
     def __init__(self, stack: StackSpec) -> None:
         self._spec = stack  # as its file says, with the changes made in the window
         self._file_spec = stack
-        self._text = stack_text(stack)
+        self._text = _text_of(stack)
         self._loop = Loop()
         self._session = sessions.Session()
         self._guard: Guard | None = None
@@ -72,6 +75,7 @@ class LocalDesk:
         self._heard: list[Callable[[ServiceEvent], None]] = []
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="desk")
         self._snapshot: StackSnapshot | None = None
+        self._live_file: tuple[StackSpec, str] | None = None
         self._lock = threading.Lock()
         self._closed = False
         self._loop.start()
@@ -145,9 +149,9 @@ class LocalDesk:
 
         return self._loop.ask(take)
 
-    def _take_spec(self, spec: StackSpec) -> None:
+    def _take_spec(self, spec: StackSpec, text: str | None = None) -> None:
         self._spec = self._file_spec = spec
-        self._text = stack_text(spec)
+        self._text = _text_of(spec) if text is None else text
         self._live = None
         self._end_watch()
         self._snapshot = None
@@ -156,7 +160,7 @@ class LocalDesk:
         def save() -> str:
             spec = self.spec()
             where = path or spec.path
-            if where is None or (path is None and _shipped(where)):
+            if where is None or (path is None and is_shipped(where)):
                 raise DeskError("This stack came with the program.", "Save it under a name of your own.")
             text = edit_stack(self._text, self._file_spec, spec)
             write_stack(where, text)
@@ -208,7 +212,7 @@ class LocalDesk:
         endpoint = brokers.new_endpoint(spec.broker, port)
         live = self._new_live(spec, paths.new_run_folder(spec.name), endpoint)
         (live.run_folder / "stack.toml").write_text(
-            edit_stack(self._text, self._file_spec, spec), encoding="utf-8"
+            self._live_text(spec), encoding="utf-8"
         )
         live.start()
         self._when_up(live, done)
@@ -288,7 +292,7 @@ class LocalDesk:
             panel_pid=os.getpid(),
             stack=spec.name,
             stack_file=str(spec.path.absolute()) if spec.path else "",
-            stack_text=edit_stack(self._text, self._file_spec, spec),
+            stack_text=self._live_text(spec),
             run_folder=str(live.run_folder),
             started_at=live.started_at,
             port=live.endpoint.port,
@@ -296,6 +300,12 @@ class LocalDesk:
             services=tuple(live.registered()),
         )
         self._session.write(record)
+
+    def _live_text(self, spec: StackSpec) -> str:
+        """The stack as a file, made once for each change of it: the session is written at every start and exit."""
+        if self._live_file is None or self._live_file[0] is not spec:
+            self._live_file = (spec, edit_stack(self._text, self._file_spec, spec))
+        return self._live_file[1]
 
     @property
     def broker_url(self) -> str:
@@ -556,7 +566,7 @@ class LocalDesk:
             self._guard = None
             self._session.close()
         self._session = sessions.Session(record.id)
-        self._take_spec(spec)
+        self._take_spec(spec, record.stack_text)
         endpoint = brokers.Endpoint(record.port, record.password)
         live = self._new_live(spec, Path(record.run_folder), endpoint)
         live.started_at = record.started_at
@@ -591,6 +601,11 @@ class LocalDesk:
             self._session.close()
 
 
-def _shipped(path: Path) -> bool:
-    """Whether a stack file is one of ours, which are not written to."""
-    return any(path.stem == name and path.parent.name == "stacks" for name, _ in shipped_stacks())
+def _text_of(spec: StackSpec) -> str:
+    """The text of a stack's file; a minimal one for a stack that has none."""
+    if spec.path is None:
+        return f"name = {json.dumps(spec.name)}\n"
+    try:
+        return spec.path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DeskError(f"{spec.path} cannot be read again: {error.strerror}.", "Open it anew.") from error

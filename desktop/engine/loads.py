@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import threading
@@ -91,13 +92,15 @@ class Loads:
         with self._lock:
             loads = list(self._loads.items())
         ended = self._live.feed.ended_of_loads()
-        return tuple(load.snapshot(ended.get(number, 0)) for number, load in reversed(loads))
+        return tuple(
+            dataclasses.replace(load.snapshot(), ended=ended.get(number, 0)) for number, load in reversed(loads)
+        )
 
     def queues(self) -> tuple[str, ...]:
         """Queues that workloads name."""
         with self._lock:
             loads = list(self._loads.values())
-        names = (share.queue for load in loads for share in load.workload.mix)
+        names = (share.queue for load in loads for share in load.snapshot().workload.mix)
         return tuple(dict.fromkeys(name for name in names if name))
 
     def _find(self, number: int) -> Load | None:

@@ -123,8 +123,8 @@ def _worker(live: LiveStack, sampler: Sampler, worker: WorkerService) -> WorkerS
     pool = live.feed.pool(worker.name, worker.starts) if alive else None
     running = live.feed.running(worker.name, worker.starts) if alive else ()
     bounds = _bounds(worker.spec)
-    if pool is not None and pool.min is not None and pool.max is not None:
-        bounds = (pool.min, pool.max)
+    if pool is not None and pool.bounds is not None:
+        bounds = pool.bounds
     stopping = worker.state is State.STOPPING and worker.stopping is StopHow.WARM
     return WorkerSnapshot(
         service=service,

@@ -78,7 +78,8 @@ class Watch:
         for name, worker in tuple(self._live.workers.items()):
             pool = self._live.feed.pool(name, worker.starts) if worker.process is not None else None
             if pool is not None:
-                found[name] = PoolFigures(pool.size, pool.busy, pool.reserved, pool.min, pool.max)
+                low, high = pool.bounds or (None, None)
+                found[name] = PoolFigures(pool.size, pool.busy, pool.reserved, low, high)
         return found
 
     def _read_logs(self) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from desktop.engine.api import RunningTask, Totals
-from desktop.engine.ledger.account import Account, PoolState, WorkerState
+from desktop.engine.ledger.account import Account
+from desktop.engine.ledger.records import PoolState, WorkerState
 from desktop.engine.ledger.tail import Tail
 
 POLL = 0.1  # seconds

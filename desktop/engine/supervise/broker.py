@@ -66,7 +66,7 @@ def bundled_server() -> Path | None:
 
 def find_servers() -> tuple[Server, ...]:
     """Every usable server in the order of preference: PATH first, then the bundled one."""
-    found = [Path(path) for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
+    found = [Path(there) for name in ("redis-server", "valkey-server") if (there := shutil.which(name))]
     bundled = bundled_server()
     servers = []
     for path in [*found, *([bundled] if bundled else [])]:

@@ -61,9 +61,12 @@ class ControlClient:
             threading.Thread(target=self._hear, name="control-hear", daemon=True),
         ]
         # Here, before two threads could do it at the same time: kombu's package is a lazy module.
-        from kombu import Connection, Exchange, Queue
+        from kombu.connection import Connection
+        from kombu.entity import Exchange, Queue
 
-        self._make_connection, self._make_exchange, self._make_queue = Connection, Exchange, Queue
+        self._make_connection: Any = Connection
+        self._make_exchange: Any = Exchange
+        self._make_queue: Any = Queue
         for thread in self._threads:
             thread.start()
 
@@ -116,7 +119,8 @@ class ControlClient:
         return self._make_connection(self._url, transport_options=options, connect_timeout=1.0)
 
     def _send(self) -> None:
-        connection = producer = None
+        connection: Any = None
+        producer: Any = None
         exchange = self._make_exchange(
             f"{self._exchange}.pidbox", type="fanout", durable=False, delivery_mode=1
         )
@@ -145,8 +149,9 @@ class ControlClient:
                 )
             except Exception as error:  # each transport raises its own kinds
                 log.debug("control question dropped: %s", type(error).__name__)
-                connection = _closed(connection)
-        _closed(connection)
+                _close(connection)
+                connection = None
+        _close(connection)
 
     def _hear(self) -> None:
         while not self._closing.is_set():
@@ -158,7 +163,7 @@ class ControlClient:
                 log.debug("control replies interrupted: %s", type(error).__name__)
                 self._closing.wait(0.1)
             finally:
-                _closed(connection)
+                _close(connection)
 
     def _consume(self, connection: Any) -> None:
         exchange = self._make_exchange(
@@ -187,10 +192,9 @@ class ControlClient:
             pending.heard(node, reply)
 
 
-def _closed(connection: Any) -> None:
-    """Close without a word; returns None so that it reads as `connection = _closed(connection)`."""
+def _close(connection: Any) -> None:
     if connection is not None:
         try:
             connection.release()
         except Exception:  # a broken connection may raise anything while it closes
-            pass
+            log.debug("a control connection did not close cleanly")

@@ -27,7 +27,7 @@ from desktop.engine.api import (
     State,
     StopHow,
 )
-from desktop.engine.ledger.feed import Feed
+from desktop.engine.ledger.feed import Feed, Held
 from desktop.engine.observe.logfiles import last_lines, prune, rotate
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
@@ -38,7 +38,7 @@ from desktop.engine.supervise.outcome import signal_name
 from desktop.engine.supervise.ports import free_port
 from desktop.engine.supervise.process import ManagedProcess
 from desktop.engine.supervise.service import Service
-from desktop.engine.supervise.services import PING_EVERY, BrokerService, Held, WebService, WorkerService
+from desktop.engine.supervise.services import PING_EVERY, BrokerService, WebService, WorkerService
 from desktop.engine.supervise.session import Record, Registered
 
 log = logging.getLogger(__name__)
@@ -130,8 +130,7 @@ class LiveStack:
         return "\n".join(last_lines(path, lines))
 
     def held(self, service: str, start: int) -> Held:
-        figures = self.feed.held(service, start)
-        return Held(running=figures.running, ready=figures.ready, heard_at=figures.heard_at)
+        return self.feed.held(service, start)
 
     def cut(self, service: str, start: int) -> None:
         self.feed.cut(service, start)
@@ -315,7 +314,7 @@ class LiveStack:
         if watch.status is None or worker is None or worker.process is None:
             return  # the worker went with it: that is told already
         code = os.waitstatus_to_exitcode(watch.status)
-        task = self.feed.task_of(pid)
+        task = self.feed.task_of(name, worker.starts, pid)
         if code >= 0 or worker.state is State.STOPPING or (code == -signal.SIGTERM and task is None):
             return  # it left by itself, or the pool shrank: Celery sends SIGTERM for that
         text = f"pool process {pid} of {name} was ended by {signal_name(-code)}"

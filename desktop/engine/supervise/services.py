@@ -10,11 +10,11 @@ import sys
 import threading
 import time
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from desktop.engine.api import DeskError, Kind, Light, State, StopHow
+from desktop.engine.ledger.feed import Held
 from desktop.engine.stack.command import worker_command, worker_env
 from desktop.engine.stack.model import BrokerSpec, Pool, StackSpec, WebSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
@@ -29,15 +29,6 @@ SAMPLE_APP = "tasks.app"
 
 # Pools whose main thread runs the tasks: while one computes, nothing answers (semantics of each pool, measured).
 RUNS_TASKS_ITSELF = frozenset({Pool.SOLO, Pool.GEVENT, Pool.EVENTLET})
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the ledger knows of one worker now."""
-
-    running: int = 0
-    ready: bool = False  # its probe wrote `ready` in this start
-    heard_at: float = 0.0  # the last line of its main process
 
 
 class StackContext(Context, Protocol):
