@@ -12,9 +12,15 @@ import orjson
 import redis
 from celery import Celery
 from celery.exceptions import QueueNotFound
-from kombu import serialization
+from kombu import compression, serialization
 from kombu.exceptions import KombuError, SerializationError
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
 
 from desktop.engine.api import DeskError, TaskShare
 from desktop.engine.load.ledger_file import Parcel
@@ -70,6 +76,10 @@ class Link:
             }
         )
         try:
+            # kombu would sleep for 2 s before its second attempt; the third and later are ours.
+            self._connection.ensure_connection(
+                max_retries=1, interval_start=0, interval_step=0, reraise_as_library_errors=False
+            )
             self.channel = self._connection.channel()
         except BaseException:
             self._connection.release()
@@ -258,13 +268,17 @@ def _id_of(raw: bytes) -> str:
 
 def check_messages(app: Celery, mix: Sequence[TaskShare]) -> None:
     """Raises DeskError where the arguments of a task cannot be put into a message."""
+    encode: Any = serialization.dumps
+    shrink: Any = compression.compress
     for share in mix:
         try:
-            serialization.dumps([share.args, dict(share.kwargs), {}], app.conf.task_serializer)
-        except SerializationError as error:
+            _, _, body = encode([share.args, dict(share.kwargs), {}], app.conf.task_serializer)
+            if app.conf.task_compression:
+                shrink(body, app.conf.task_compression)
+        except (SerializationError, KombuError, KeyError) as error:
             raise DeskError(
                 f"The arguments of {share.task} cannot be put into a message ({error}).",
-                "Change them, or the setting task_serializer.",
+                "Change them, or the settings task_serializer and task_compression.",
             ) from None
 
 
@@ -285,9 +299,11 @@ def reason(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, BusyLoadingError):
         return "is still loading its data"
+    if isinstance(error, OutOfMemoryError):
+        return "has no memory left for more tasks (its setting maxmemory)"
     if isinstance(error, ResponseError):
         # redis-py puts the whole command before it.
-        return f"refuses tasks: {str(error).rpartition('caused error: ')[2]}"
+        return f"refuses tasks ({str(error).rpartition('caused error: ')[2].rstrip('.')})"
     if isinstance(error, TimeoutError | redis.TimeoutError):
         return "does not answer"
     return "cannot be reached"
