@@ -127,6 +127,28 @@ def sampled(sampler: TreeSampler, root: tuple[int, float]) -> TreeSample:
     return sampler.sample({"w": root})["w"]
 
 
+class Timed:
+    """A sampler of one tree that also tells how many CPU seconds it saw, by its own clock."""
+
+    def __init__(self, table: ProcessTable | None, root: tuple[int, float]) -> None:
+        self._asked: list[float] = []
+        self._sampler = TreeSampler(table, self._clock)
+        self._root = root
+        self._at = 0.0
+        self.tree = TreeSample(0.0, 0, 0, ())
+
+    def _clock(self) -> float:
+        self._asked.append(time.monotonic())
+        return self._asked[-1]
+
+    def seconds(self) -> float:
+        """CPU seconds since the last call, as the sampler has them."""
+        self._asked.clear()
+        self.tree = sampled(self._sampler, self._root)
+        before, self._at = self._at, self._asked[0]
+        return self.tree.cpu * (self._at - before) / 100 if before else 0.0
+
+
 def test_a_tree_holds_every_descendant_with_its_parent(table: ProcessTable, child: Child) -> None:
     for _ in range(3):
         child.tell("fork")
@@ -157,55 +179,47 @@ def test_children_of_a_thread_are_found_whatever_the_number_of_threads(
 
 
 def test_cpu_is_what_was_burnt(table: ProcessTable, child: Child) -> None:
-    sampler = TreeSampler(table)
-    root = root_of(table, child)
-    sampled(sampler, root)
-    began, cpu_before = time.monotonic(), float(child.tell("cpu"))
+    timed = Timed(table, root_of(table, child))
+    timed.seconds()
+    before = float(child.tell("cpu"))
     child.tell("burn 0.4")
-    tree = sampled(sampler, root)
-    seconds, burnt = time.monotonic() - began, float(child.tell("cpu")) - cpu_before
+    seen = timed.seconds()
 
-    assert tree.cpu * seconds / 100 == pytest.approx(burnt, abs=0.08)
-    assert tree.processes[0].cpu == tree.cpu
-    assert sampled(sampler, root).cpu >= 0.0
+    assert seen == pytest.approx(float(child.tell("cpu")) - before, abs=0.05)
+    assert timed.tree.processes[0].cpu == timed.tree.cpu
 
 
 @pytest.mark.skipif(not LINUX, reason="other systems do not tell the time of ended children")
 def test_cpu_of_a_child_that_came_and_went_between_samples_is_not_lost(
     table: ProcessTable, child: Child
 ) -> None:
-    sampler = TreeSampler(table)
-    root = root_of(table, child)
-    sampled(sampler, root)
-    began = time.monotonic()
+    timed = Timed(table, root_of(table, child))
+    timed.seconds()
+    before = float(child.tell("cpu"))
     child.tell("fork-and-burn 0.4")
-    tree = sampled(sampler, root)
-    seconds = time.monotonic() - began
+    seen = timed.seconds()
 
-    assert tree.cpu * seconds / 100 == pytest.approx(0.4, abs=0.12)
-    assert tree.processes[0].cpu * seconds / 100 < 0.1, "the root itself only waited"
+    assert seen == pytest.approx(float(child.tell("cpu")) - before, abs=0.05)
+    assert timed.tree.processes[0].cpu < timed.tree.cpu / 2, "the root itself only waited"
 
 
 @pytest.mark.skipif(not LINUX, reason="other systems do not tell the time of ended children")
 def test_cpu_of_a_child_seen_while_it_lived_is_not_told_twice(child: Child) -> None:
-    sampler = TreeSampler()
-    sampled(sampler, child.root)
+    timed = Timed(None, child.root)
+    timed.seconds()
     before = float(child.tell("cpu"))
-    began = last = time.monotonic()
-    told = 0.0
     child.begin("fork-and-burn 0.6")
-    while time.monotonic() - began < 5.0:
-        time.sleep(0.05)
-        tree = sampled(sampler, child.root)
-        now = time.monotonic()
-        told += tree.cpu * (now - last) / 100
-        last = now
-        if told > 0.3 and len(tree.processes) == 1:
-            break
+    told = [0.0]
+
+    def come_and_gone() -> bool:
+        told[0] += timed.seconds()
+        return told[0] > 0.3 and len(timed.tree.processes) == 1
+
+    eventually(come_and_gone, "the grandchild burns and ends", every=0.05)
     assert child.process.stdout is not None
     child.process.stdout.readline()
 
-    assert told == pytest.approx(float(child.tell("cpu")) - before, rel=0.25)
+    assert told[0] == pytest.approx(float(child.tell("cpu")) - before, rel=0.25)
 
 
 def test_a_process_seen_first_is_charged_for_a_short_life_only(child: Child) -> None:
