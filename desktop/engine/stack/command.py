@@ -179,7 +179,7 @@ def _needs_restart(key: str, old: WorkerSpec, new: WorkerSpec) -> str:
         case "concurrency" if old.autoscale or new.autoscale:
             return "Celery starts the autoscaler with the worker, and grows the pool by hand only without it."
         case "concurrency" if old.concurrency is None or new.concurrency is None:
-            return "Without a concurrency in the file the worker took Celery's default, so the step is not known."
+            return "Without a concurrency of its own the worker took Celery's default: the step is not known."
         case "concurrency":
             return ""
         case "autoscale_keepalive":

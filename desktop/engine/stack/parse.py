@@ -84,7 +84,7 @@ def parse_stack(text: str, path: Path | None = None) -> StackSpec:
 
 
 def stack_text(stack: StackSpec) -> str:
-    """A text that describes exactly this stack: that of its file, or a new one where the file says otherwise."""
+    """A text that describes exactly this stack: its file's, or a new one where the file says otherwise."""
     if stack.path is not None:
         try:
             text = _read_text(stack.path)
