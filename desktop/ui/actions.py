@@ -140,7 +140,8 @@ class ActionButton(QPushButton):
         self._follow()
 
     def _follow(self) -> None:
-        self.setText(self._action.text() if self._worded else "")
+        # Qt leaves only 4 px between the icon and the word.
+        self.setText(f" {self._action.text()}" if self._worded else "")
         self.setEnabled(self._action.isEnabled())
         self.setChecked(self._action.isChecked())
         self.setToolTip(self._action.toolTip())
@@ -154,4 +155,7 @@ def _hint(action: Action) -> str:
 
 
 def _without_argument(run: Callable[[], None]) -> Callable[[bool], None]:
-    return lambda _checked=False: run()
+    def triggered(_checked: bool = False) -> None:
+        run()
+
+    return triggered

@@ -42,8 +42,8 @@ class Header(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 0, 16, 0)
         row.setSpacing(10)
-        for widget in (self.chooser, self.pill):
-            row.addWidget(widget)
+        row.addWidget(self.chooser)
+        row.addWidget(self.pill)
         row.addWidget(self.about, 1)
         for widget in (self.waiting, self.cold, self.kill, self.stop, self.start):
             row.addWidget(widget)
@@ -55,7 +55,7 @@ class Header(QFrame):
         row.addWidget(self._palette_button())
 
     def _palette_button(self) -> QPushButton:
-        button = QPushButton("Commands   Ctrl+K")
+        button = QPushButton("  Commands   Ctrl+K")
         icons.set_icon(button, "search", "muted")
         button.setAccessibleName("Command palette")
         button.setToolTip(self._commands["view.palette"].toolTip())
@@ -85,7 +85,6 @@ class Header(QFrame):
         self.waiting.setText(f"Waiting for {count(waits, 'task')}" if waits else "Stopping…")
         for widget in (self.waiting, self.cold, self.kill):
             widget.setVisible(stopping)
-
 
     def show_time(self, snapshot: StackSnapshot) -> None:
         """Let the time go on that it has been up."""

@@ -18,16 +18,18 @@ def losses_of_stop(snapshot: StackSnapshot, how: StopHow) -> list[str]:
     said = []
     if running:
         late = snapshot.spec.celery.get("task_acks_late", False)
-        fate = "they run again from the start" if late else "they are lost, unless they acknowledge late"
-        said.append(f"{count(running, 'running task')} cut off: {fate}.")
+        fate = "to run again from the start" if late else "lost, unless the task acknowledges late"
+        said.append(f"{count(running, 'running task')} will be cut off: {fate}.")
     forgets = snapshot.broker is not None and snapshot.broker.persistence == "none"
     if forgets and waiting + held:
         said.append(
-            f"{count(waiting + held, 'message')} lost: {waiting:,} wait in queues, {held:,} are held by "
+            f"{count(waiting + held, 'message')} will be lost: {waiting:,} wait in queues, {held:,} are held by "
             "workers, and this broker keeps nothing over its own stop (persistence = none)."
         )
     elif held and how is StopHow.KILL:
         options = snapshot.spec.celery.get("broker_transport_options", {})
         seconds = float(options.get("visibility_timeout", _REDIS_VISIBILITY))
-        said.append(f"{count(held, 'message')} held by workers come back only after {duration(seconds)}.")
+        said.append(
+            f"{count(held, 'message')} held by workers will come back only after {duration(seconds)}."
+        )
     return said

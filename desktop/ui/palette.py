@@ -13,12 +13,21 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter
-from PySide6.QtWidgets import QLineEdit, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import (
+    QLabel,
+    QLineEdit,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
 
 from desktop.ui import fonts, icons
 from desktop.ui.actions import Action, Actions
 from desktop.ui.fuzzy import score
 from desktop.ui.theme import Theme
+from desktop.ui.widgets.containers import row
 from desktop.ui.widgets.labels import hairline, label
 from desktop.ui.widgets.overlay import Overlay
 
@@ -56,10 +65,10 @@ class _Row(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         action: Action = index.data(_ACTION)
         theme = Theme.current
-        box: QRect = option.rect.adjusted(2, 1, -2, -1)  # type: ignore[attr-defined]
+        box: QRect = option.rect.adjusted(2, 1, -2, -1)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if option.state & QStyle.StateFlag.State_Selected:  # type: ignore[attr-defined]
+        if option.state & QStyle.StateFlag.State_Selected:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.color("selected"))
             painter.drawRoundedRect(box, 6, 6)
@@ -86,6 +95,13 @@ class _Row(QStyledItemDelegate):
         painter.drawText(box, middle | int(Qt.AlignmentFlag.AlignRight), keys)
 
 
+def _fit(typed: str, action: Action) -> float | None:
+    """A hit in the verb's own words is worth more than one in what explains it."""
+    own = score(typed, action.text)
+    anywhere = score(typed, f"{action.text} {action.group} {action.tooltip}")
+    return own + 100 if own is not None else anywhere
+
+
 class Palette(Overlay):
     """Ctrl+K. Enter runs the chosen verb, the arrows choose."""
 
@@ -97,8 +113,6 @@ class Palette(Overlay):
         self.line.setFont(fonts.font("section"))
         self.line.setPlaceholderText("Type a command: start, kill w2, dark…")
         self.line.setAccessibleName("Command")
-        self.line.setMinimumHeight(38)
-        self.line.addAction(icons.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         self._model = _Model(self)
         self.list = QListView()
         self.list.setModel(self._model)
@@ -109,7 +123,11 @@ class Palette(Overlay):
         self.list.setProperty("kind", "bare")
         self.none = label("Nothing fits. Try fewer letters.", tone="muted")
         self.none.setContentsMargins(12, 10, 12, 12)
-        for widget in (self.line, hairline(), self.list, self.none):
+        self._sign = QLabel()
+        top = row(self._sign, self.line, spacing=12)
+        top.setContentsMargins(12, 6, 12, 6)
+        self.column.addLayout(top)
+        for widget in (hairline(), self.list, self.none):
             self.column.addWidget(widget)
         self.line.textChanged.connect(self._filter)
         self.line.returnPressed.connect(self.run_chosen)
@@ -118,6 +136,8 @@ class Palette(Overlay):
 
     def open_palette(self) -> None:
         """Open it, with nothing typed."""
+        ratio = self.devicePixelRatio()
+        self._sign.setPixmap(icons.pixmap("search", Theme.current.color("muted"), 18, ratio))
         self.line.clear()
         self._filter("")
         self.open_over(self.line)
@@ -129,7 +149,7 @@ class Palette(Overlay):
 
     def _filter(self, typed: str) -> None:
         able = [a for a in self._commands.all() if a.listed and self._commands[a.key].isEnabled()]
-        rated = [(score(typed, f"{a.text} {a.group} {a.tooltip}"), a) for a in able]
+        rated = [(_fit(typed, action), action) for action in able]
         kept = [(points, action) for points, action in rated if points is not None]
         kept.sort(key=lambda pair: -pair[0])
         self._model.replace_all([action for _points, action in kept])
@@ -141,9 +161,9 @@ class Palette(Overlay):
 
     def run_chosen(self) -> None:
         """Close it and run the chosen verb."""
-        row = self.list.currentIndex().row()
-        if 0 <= row < len(self.offered):
-            key = self.offered[row].key
+        chosen = self.list.currentIndex().row()
+        if 0 <= chosen < len(self.offered):
+            key = self.offered[chosen].key
             self.dismiss()
             self._commands[key].trigger()
 
@@ -155,7 +175,7 @@ class Palette(Overlay):
         if watched is self.line and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)
             if step and self.offered:
-                row = (self.list.currentIndex().row() + step) % len(self.offered)
-                self.list.setCurrentIndex(self._model.index(row))
+                chosen = (self.list.currentIndex().row() + step) % len(self.offered)
+                self.list.setCurrentIndex(self._model.index(chosen))
                 return True
         return super().eventFilter(watched, event)

@@ -57,12 +57,12 @@ class ShortcutSheet(Overlay):
         sides = [QVBoxLayout(), QVBoxLayout()]
         lengths = [0, 0]
         for group, entries in sorted(self.keys().items(), key=lambda pair: -len(pair[1])):
-            side = lengths.index(min(lengths))
-            lengths[side] += len(entries) + 2
-            sides[side].addWidget(label(group, "label", "muted"))
+            shorter = lengths.index(min(lengths))
+            lengths[shorter] += len(entries) + 2
+            sides[shorter].addWidget(label(group, "label", "muted"))
             for text, keys in entries:
-                sides[side].addLayout(row(label(text), 1, _key(keys)))
-            sides[side].addSpacing(10)
+                sides[shorter].addLayout(row(label(text), 1, _key(keys)))
+            sides[shorter].addSpacing(10)
         for column, side in enumerate(sides):
             side.addStretch()
             side.setSpacing(6)

@@ -34,7 +34,9 @@ class StackCommands(QObject):
         for name, about in shell.desk.shipped_stacks():
             open_it = partial(self.open_stack, name)
             text = f"Open stack “{name}”"
-            shell.commands.add(Action(f"stack.open:{name}", text, open_it, "stack", tooltip=about, group="Stack"))
+            shell.commands.add(
+                Action(f"stack.open:{name}", text, open_it, "stack", tooltip=about, group="Stack")
+            )
 
     def _verbs(self) -> list[Action]:
         def verb(key: str, text: str, run: Callable[[], None], icon: str, keys: str, tip: str) -> Action:
@@ -47,7 +49,9 @@ class StackCommands(QObject):
             verb("kill", "Kill", self.kill, "kill", "", "SIGKILL to every process of the stack"),
             verb("open", "Open stack file…", self.choose_file, "folder", "Ctrl+O", "Take another stack"),
             verb("save", "Save stack", self.save, "save", "Ctrl+S", "Write the live stack to its file"),
-            verb("save_as", "Save stack as…", self.save_as, "save-as", "Ctrl+Shift+S", "Write it to a new file"),
+            verb(
+                "save_as", "Save stack as…", self.save_as, "save-as", "Ctrl+Shift+S", "Write it to a new file"
+            ),
         ]
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
@@ -66,9 +70,9 @@ class StackCommands(QObject):
 
     def start(self, port: int | None = None) -> None:
         """Start everything; a failure is told by `start_failed`."""
-        self._shell.bridge.run(self._shell.desk.start(port), self._started, self.start_failed.emit, self)
+        self._shell.bridge.run(self._shell.desk.start(port), self._say, self.start_failed.emit, self)
 
-    def _started(self, sentence: str) -> None:
+    def _say(self, sentence: str) -> None:
         self._shell.toasts.say(sentence)
 
     def stop(self) -> None:
@@ -128,7 +132,7 @@ class StackCommands(QObject):
     def save(self) -> None:
         """Save to its own file; a stack without one asks where."""
         future = self._shell.desk.save_stack(None)
-        self._shell.bridge.run(future, self._shell.toasts.say, self._save_failed, self)
+        self._shell.bridge.run(future, self._say, self._save_failed, self)
 
     def _save_failed(self, error: DeskError) -> None:
         self._shell.toasts.error(error).offer("Save as…", self.save_as)

@@ -74,7 +74,9 @@ def paint_shape(painter: QPainter, tone: Tone, box: QRectF, color: QColor) -> No
     if tone is Tone.GOOD:
         painter.drawEllipse(box)
     elif tone is Tone.WARN:
-        painter.drawPolygon(QPolygonF([QPointF(box.center().x(), box.top()), box.bottomRight(), box.bottomLeft()]))
+        painter.drawPolygon(
+            QPolygonF([QPointF(box.center().x(), box.top()), box.bottomRight(), box.bottomLeft()])
+        )
     elif tone is Tone.BAD:
         middle, reach = box.center(), box.width() * 0.58
         corners = ((0, -reach), (reach, 0), (0, reach), (-reach, 0))

@@ -37,7 +37,11 @@ class Window(QMainWindow):
     closed = Signal()
 
     def __init__(
-        self, desk: Desk, page: str | None = None, memory: Memory | None = None, pages: Sequence[PageInfo] = PAGES
+        self,
+        desk: Desk,
+        page: str | None = None,
+        memory: Memory | None = None,
+        pages: Sequence[PageInfo] = PAGES,
     ) -> None:
         super().__init__()
         self.memory = memory or Memory(None)
@@ -63,12 +67,16 @@ class Window(QMainWindow):
     def _add_verbs(self) -> None:
         for number, info in enumerate(self._pages.values(), 1):
             go, keys = partial(self.go, info.key), f"Ctrl+{number}"
-            self.commands.add(Action(f"page.{info.key}", info.word, go, info.icon, keys, f"Go to {info.word}", "Go"))
+            self.commands.add(
+                Action(f"page.{info.key}", info.word, go, info.icon, keys, f"Go to {info.word}", "Go")
+            )
         for scheme, icon in ((Scheme.SYSTEM, "monitor"), (Scheme.LIGHT, "sun"), (Scheme.DARK, "moon")):
             word = "as the system" if scheme is Scheme.SYSTEM else scheme.value
             choose = partial(self.choose_scheme, scheme)
             self.commands.add(Action(f"view.{scheme}", f"Colours: {word}", choose, icon, group="View"))
-        self.commands.add(Action("view.palette", "Commands…", self._open_palette, "command", "Ctrl+K", listed=False))
+        self.commands.add(
+            Action("view.palette", "Commands…", self._open_palette, "command", "Ctrl+K", listed=False)
+        )
         self.commands.add(Action("view.refresh", "Refresh", self._refresh, "refresh", "F5", group="View"))
         self.commands.add(Action("help.shortcuts", "Keyboard shortcuts", self._open_sheet, "keyboard", "?"))
         self.commands.add(Action("window.close", "Close Celery Desk", self._close_verb, "quit", "Ctrl+Q"))
@@ -196,7 +204,7 @@ class Window(QMainWindow):
         self.do(self.desk.resolve_leftover(session, how))
 
     def _start_failed(self, error: DeskError) -> None:
-        # The engine's "port is taken" names the next free one; the window knows the engine only by its interface.
+        # The error of a taken port names the next free one; the interface only promises a DeskError.
         free = getattr(error, "next_free", None)
         if not isinstance(free, int):
             self._tell(error)

@@ -6,12 +6,12 @@ _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def count(number: int, word: str, words: str = "") -> str:
-    """ "1 task", "2,000 tasks"."""
+    """A number and its word: "1 task", "2,000 tasks"."""
     return f"{number:,} {word if number == 1 else words or word + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """ "0.4 s", "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h"."""
+    """Seconds for people: "0.4 s", "12 s", "4 min 12 s", "2 h 5 min", "3 d 4 h"."""
     if seconds < 10:
         return f"{max(seconds, 0):.1f} s"
     whole = int(seconds)
@@ -39,7 +39,7 @@ def memory(size: float) -> str:
 
 
 def listed(words: list[str] | tuple[str, ...]) -> str:
-    """ "a", "a and b", "a, b and c"."""
+    """Words in a sentence: "a", "a and b", "a, b and c"."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"

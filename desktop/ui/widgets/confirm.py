@@ -13,7 +13,7 @@ from desktop.ui.widgets.labels import label
 
 
 class Confirm(QDialog):
-    """`losses` are sentences. `choices` are (word, kind, what to do); Cancel is always there and has the focus."""
+    """`losses` are sentences, `choices` (word, kind, what to do). Cancel is always there, with the focus."""
 
     def __init__(
         self,
@@ -61,7 +61,8 @@ class Confirm(QDialog):
         button.setProperty("kind", kind)
         button.setAccessibleName(word)
         button.setAutoDefault(False)
-        button.clicked.connect(lambda _checked=False: (self.close(), run()))
+        button.clicked.connect(self.close)
+        button.clicked.connect(lambda _checked=False: run())
         return button
 
 

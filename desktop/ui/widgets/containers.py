@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.ui.widgets.labels import label
 
@@ -11,7 +11,9 @@ PAGE_MARGIN, GAP = 24, 16
 
 
 class Card(QFrame):
-    """A surface with a hairline around it; `body` is its column. A title puts a head above."""
+    """A surface with a hairline around it; `body` is its column. A title puts a head above, whose
+    layout `head` takes further widgets at its right.
+    """
 
     def __init__(self, title: str = "", hint: str = "", padding: int = 16) -> None:
         super().__init__()
@@ -19,15 +21,18 @@ class Card(QFrame):
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(padding, padding, padding, padding)
         self.body.setSpacing(12)
-        self.head = QHBoxLayout()
+        top = QWidget()
+        top.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.head = QHBoxLayout(top)
+        self.head.setContentsMargins(0, 0, 0, 0)
         self.head.setSpacing(8)
+        self.hint = label(hint, "small", "muted")
         if title:
             self.setAccessibleName(title)
             self.head.addWidget(label(title, "section"))
-            if hint:
-                self.head.addWidget(label(hint, "small", "muted"))
+            self.head.addWidget(self.hint)
             self.head.addStretch()
-            self.body.addLayout(self.head)
+            self.body.addWidget(top)
 
     def add(self, widget: QWidget, stretch: int = 0) -> QWidget:
         """Put a widget below the others."""
@@ -40,6 +45,7 @@ class PageHead(QWidget):
 
     def __init__(self, title: str, hint: str = "") -> None:
         super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.title = label(title, "title")
         self.hint = label(hint, tone="muted")
         words = QVBoxLayout()
@@ -94,6 +100,6 @@ def clear(layout: QVBoxLayout | QHBoxLayout) -> None:
     """Take every widget out of a layout and delete it."""
     while layout.count():
         item = layout.takeAt(0)
-        if (widget := item.widget()) is not None:
+        if item is not None and (widget := item.widget()) is not None:
             widget.hide()
             widget.deleteLater()

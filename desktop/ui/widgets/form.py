@@ -47,24 +47,25 @@ class Form(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(14)
+        self._column.addStretch()  # room to spare goes below the rows
 
     def add(self, key: str, word: str, editor: QWidget, help_text: str = "") -> Field:
         """A row with a field of its own."""
         field = Field(word, editor, help_text)
         self.fields[key] = field
-        self._column.addWidget(field)
+        self._column.insertWidget(self._column.count() - 1, field)
         return field
 
     def add_widget(self, widget: QWidget) -> None:
         """Anything between the rows."""
-        self._column.addWidget(widget)
+        self._column.insertWidget(self._column.count() - 1, widget)
 
     def clear(self) -> None:
         """Take all rows away."""
         self.fields.clear()
-        while self._column.count():
-            widget = self._column.takeAt(0).widget()
-            if widget is not None:
+        while self._column.count() > 1:
+            item = self._column.takeAt(0)
+            if item is not None and (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
 

@@ -16,7 +16,7 @@ class KeyValues(QWidget):
     def __init__(self, mono: bool = False) -> None:
         super().__init__()
         self._mono = mono
-        self._values: dict[str, QLabel] = {}
+        self._rows: dict[str, tuple[QLabel, QLabel]] = {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(16)
@@ -26,26 +26,22 @@ class KeyValues(QWidget):
     def show_values(self, values: Mapping[str, str]) -> None:
         """Show these; names that are missing now are hidden."""
         for name, text in values.items():
-            if name not in self._values:
+            if name not in self._rows:
                 self._add(name)
-            self._values[name].setText(text)
-        for name, value in self._values.items():
-            value.setVisible(name in values)
-            key = self._grid.itemAtPosition(self._place(value), 0).widget()
+            self._rows[name][1].setText(text)
+        for name, (key, value) in self._rows.items():
             key.setVisible(name in values)
+            value.setVisible(name in values)
 
     def value(self, name: str) -> str:
         """What is shown for a name."""
-        return self._values[name].text()
-
-    def _place(self, value: QLabel) -> int:
-        return list(self._values.values()).index(value)
+        return self._rows[name][1].text()
 
     def _add(self, name: str) -> None:
-        at = len(self._values)
+        at = len(self._rows)
         key = label(name, "small", "muted")
         value = label("", "mono" if self._mono else "text", wrap=True, selectable=True)
         value.setAccessibleName(name)
-        self._values[name] = value
+        self._rows[name] = (key, value)
         self._grid.addWidget(key, at, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self._grid.addWidget(value, at, 1)

@@ -14,7 +14,12 @@ class MenuButton(QToolButton):
     """`fill(menu)` is called at each opening. Without a word it shows only its icon."""
 
     def __init__(
-        self, name: str, fill: Callable[[QMenu], None], icon: str = "more", word: str = "", kind: str = "quiet"
+        self,
+        name: str,
+        fill: Callable[[QMenu], None],
+        icon: str = "more",
+        word: str = "",
+        kind: str = "quiet",
     ) -> None:
         super().__init__()
         self._fill = fill
@@ -33,6 +38,7 @@ class MenuButton(QToolButton):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.setToolTipsVisible(True)
+        menu.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         menu.setAccessibleName(self.accessibleName())
         self._fill(menu)
         menu.popup(self.mapToGlobal(QPoint(0, self.height() + 4)))

@@ -1,4 +1,4 @@
-"""A panel over the whole window, for the palette and the shortcut sheet. Esc or a click beside it closes it."""
+"""A panel over the whole window: palette, shortcut sheet. Esc or a click beside it closes it."""
 
 from __future__ import annotations
 

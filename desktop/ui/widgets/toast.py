@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QEnterEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGraphicsDropShadowEffect,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop.engine.api import DeskError
 from desktop.ui import icons
@@ -15,8 +24,14 @@ from desktop.ui.widgets.details import show_details
 from desktop.ui.widgets.labels import label
 
 WIDTH, MARGIN, AT_MOST = 380, 20, 4
+_LINE = 32  # height of the button that dismisses
 SECONDS = {"good": 5.0, "info": 5.0, "warn": 9.0, "bad": 15.0}
-_ICONS = {"good": ("success", "good"), "info": ("info", "busy"), "warn": ("warning", "warn"), "bad": ("error", "bad")}
+_ICONS = {
+    "good": ("success", "good"),
+    "info": ("info", "busy"),
+    "warn": ("warning", "warn"),
+    "bad": ("error", "bad"),
+}
 
 
 class Toast(QFrame):
@@ -32,8 +47,9 @@ class Toast(QFrame):
         self._timer = QTimer(self, singleShot=True, interval=round(SECONDS[tone] * 1000))
         self._timer.timeout.connect(self.dismiss)
         self._sign = QLabel()
-        self._sign.setFixedSize(18, 18)
+        self._sign.setFixedSize(18, _LINE)
         column = QVBoxLayout()
+        column.setContentsMargins(0, 7, 0, 7)  # the first line lies level with the sign and the cross
         column.setSpacing(4)
         column.addWidget(label(text, wrap=True))
         if next_step:
@@ -41,20 +57,24 @@ class Toast(QFrame):
         self._buttons = QHBoxLayout()
         self._buttons.setContentsMargins(0, 4, 0, 0)
         self._buttons.addStretch()
-        column.addLayout(self._buttons)
+        self._column = column
         close = QToolButton()
         close.setProperty("kind", "quiet")
         close.setAccessibleName("Dismiss")
         icons.set_icon(close, "close", "muted")
         close.clicked.connect(self.dismiss)
         row = QHBoxLayout(self)
-        row.setContentsMargins(14, 12, 8, 12)
+        row.setContentsMargins(14, 6, 8, 6)
         row.setSpacing(10)
         row.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(column, 1)
+        row.setAlignment(column, Qt.AlignmentFlag.AlignTop)
         row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         if details:
             self.offer("Details", self._show_details)
+        shadow = QGraphicsDropShadowEffect(self, blurRadius=28, offset=QPointF(0, 6))
+        shadow.setColor(Theme.current.color("shadow"))
+        self.setGraphicsEffect(shadow)
         self._tint()
         Theme.current.changed.connect(self._tint)
         self._timer.start()
@@ -63,7 +83,10 @@ class Toast(QFrame):
         """Add a button; the toast leaves when it is pressed."""
         button = QPushButton(word)
         button.setAccessibleName(word)
-        button.clicked.connect(lambda _checked=False: (self.dismiss(), run()))
+        button.clicked.connect(self.dismiss)
+        button.clicked.connect(lambda _checked=False: run())
+        if self._buttons.parent() is None:
+            self._column.addLayout(self._buttons)
         self._buttons.insertWidget(self._buttons.count() - 1, button)
         self.adjustSize()
         return button

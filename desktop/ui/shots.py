@@ -1,0 +1,62 @@
+"""Pictures of every page, in both schemes and two sizes: for the docs, and for eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+
+from desktop.ui.theme import Scheme, Theme
+from desktop.ui.window import Window
+
+SCHEMES = (Scheme.LIGHT, Scheme.DARK)
+SIZES = ((1280, 800), (1920, 1080))
+
+
+def grab(
+    window: Window,
+    folder: Path,
+    schemes: Sequence[Scheme] = SCHEMES,
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    settle: float = 0.3,
+) -> list[Path]:
+    """Save `<page>-<scheme>-<width>x<height>.png` for each page; returns the files.
+
+    The window is shown if it is not; `settle` seconds are given to each page to draw itself. The
+    scheme and the size are put back afterwards.
+    """
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    folder.mkdir(parents=True, exist_ok=True)
+    before, size, page = Theme.current.choice, window.size(), window.page
+    window.show()
+    files = []
+    for scheme in schemes:
+        Theme.current.apply(app, scheme)
+        window.rail.schemes.choose(scheme)
+        for width, height in sizes:
+            window.resize(width, height)
+            for key in window.page_keys():
+                files.append(_one(window, key, folder / f"{key}-{scheme}-{width}x{height}.png", settle))
+    Theme.current.apply(app, before)
+    window.rail.schemes.choose(before)
+    window.resize(size)
+    if page is not None:
+        window.go(page.objectName())
+    return files
+
+
+def _one(window: Window, page: str, file: Path, settle: float) -> Path:
+    window.go(page)
+    _wait(settle)
+    if not window.grab().save(str(file)):
+        raise OSError(f"{file} could not be written")
+    return file
+
+
+def _wait(seconds: float) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(round(seconds * 1000), loop.quit)
+    loop.exec()

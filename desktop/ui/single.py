@@ -1,0 +1,83 @@
+"""One window a user: a second start hands its stack file to the first and ends."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtNetwork import QLocalServer, QLocalSocket
+
+from desktop.engine import paths
+
+PATIENCE_MS = 2000
+
+
+def _name() -> str:
+    """One a user and a state folder, so a panel with a home of its own is alone in it."""
+    place = f"{getpass.getuser()}:{paths.state_folder().absolute()}"
+    return f"celery-desk-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+
+
+def hand_over(stack: Path | None) -> bool:
+    """Ask the window that is open already to come forward, with this stack file. False: there is none."""
+    socket = QLocalSocket()
+    socket.connectToServer(_name())
+    if not socket.waitForConnected(PATIENCE_MS):
+        return False
+    said = {"stack": str(stack.absolute()) if stack else None}
+    socket.write(json.dumps(said).encode() + b"\n")
+    socket.waitForBytesWritten(PATIENCE_MS)
+    answered = socket.waitForReadyRead(PATIENCE_MS)
+    socket.abort()
+    # One that does not answer is hung: better a second window than none.
+    return answered
+
+
+class Listener(QObject):
+    """Hears of further starts."""
+
+    asked = Signal(object)  # Path of the stack file, or None
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._server = QLocalServer(self)
+        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        self._server.newConnection.connect(self._accept)
+
+    def listen(self) -> bool:
+        """Begin. What a panel that crashed left in the way is removed."""
+        if self._server.listen(_name()):
+            return True
+        QLocalServer.removeServer(_name())
+        return self._server.listen(_name())
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._server.close()
+
+    def _accept(self) -> None:
+        while (socket := self._server.nextPendingConnection()) is not None:
+            socket.readyRead.connect(self._read)
+            socket.disconnected.connect(socket.deleteLater)
+
+    def _read(self) -> None:
+        socket = self.sender()
+        if not isinstance(socket, QLocalSocket) or not socket.canReadLine():
+            return
+        stack = _stack_of(bytes(socket.readLine().data()))
+        socket.write(b"ok\n")
+        socket.flush()
+        self.asked.emit(stack)
+
+
+def _stack_of(line: bytes) -> Path | None:
+    try:
+        said: Any = json.loads(line)
+    except ValueError:
+        return None
+    stack = said.get("stack") if isinstance(said, dict) else None
+    return Path(stack) if isinstance(stack, str) else None
