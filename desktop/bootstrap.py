@@ -187,7 +187,8 @@ def _install(dev: bool) -> None:
     wanted = VENV / "wanted.txt"
     wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
     LOG.write_bytes(b"")
-    with step(f"installing {len(lines)} packages") as progress:
+    names = {line.split("==")[0] for line in lines}  # some have a line for each range of Pythons
+    with step(f"installing {len(names)} packages") as progress:
         pip_run(["install", "-r", str(wanted)], progress)
     with step("installing Celery Desk itself") as progress:
         # setuptools is locked too and is in by now: no second environment, no second download.
@@ -256,7 +257,7 @@ def shots(given: bool, arguments: Sequence[str]) -> None:
     """`make shots`: the documentation's pictures anew."""
     ensure(given, dev=False)
     ensure_libraries(window=False)
-    _go(str(venv_python()), "main.py", "shots", *(arguments or ["--out", "docs/shots"]))
+    _go(str(venv_python()), "main.py", "shots", *(arguments or ["--out", "docs/pictures"]))
 
 
 def lint(given: bool, arguments: Sequence[str]) -> None:

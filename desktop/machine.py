@@ -104,7 +104,8 @@ def wants_window(arguments: Sequence[str]) -> bool:
     """Whether the program opens its window with these arguments: no command, or `open`."""
     if not arguments:
         return True
-    return arguments[0] == "open" or (arguments[0].startswith("-") and "--help" not in arguments)
+    asks = {"-h", "--help", "--version"}.intersection(arguments)
+    return arguments[0] == "open" or (arguments[0].startswith("-") and not asks)
 
 
 def as_root() -> Optional[List[str]]:
