@@ -101,6 +101,7 @@ class Relay:
 
     `cut_after`: so many bytes of one connection's requests are passed on, then it is cut.
     `deaf`: over a connection on which much was asked, no answer comes back any more.
+    `late`: what is asked on the first connection over which much is asked waits for this event.
     `closed`: who connects is turned away at once.
     """
 
@@ -108,6 +109,7 @@ class Relay:
         self._to = port
         self.cut_after: int | None = None
         self.deaf = False
+        self.late: threading.Event | None = None
         self.closed = False
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
@@ -146,6 +148,9 @@ class Relay:
                     sink.sendall(data[: self.cut_after - asked[0]])
                     self._cut()
                     break
+                if requests and self.late and asked[0] + len(data) > _MUCH:
+                    late, self.late = self.late, None
+                    late.wait(60)
                 if not requests and self.deaf and asked[0] > _MUCH:
                     self.closed = True
                     continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,6 +144,20 @@ def test_what_a_frozen_broker_reads_later_is_not_sent_twice(loads: Loads, valkey
     finally:
         os.kill(valkey.pid, signal.SIGCONT)
     sent = assert_exact(load, loads, 5_000)
+    assert sorted(in_queue(valkey)) == sorted(sent)
+
+
+def test_what_still_lingers_on_the_way_cannot_arrive_any_more(loads: Loads, valkey: ValkeyServer) -> None:
+    """Not found in the broker means nowhere: nothing follows over the connection that was given up."""
+    with relay_to(valkey) as relay:
+        lingering = relay.late = threading.Event()
+        options = {"socket_timeout": 0.5}
+        load = loads.start(_through(relay, valkey), Workload(NOOP, count=500), transport_options=options)
+        try:
+            sent = assert_exact(load, loads, 500)
+        finally:
+            lingering.set()
+    assert ids(lines(loads.ledger), "unsent")
     assert sorted(in_queue(valkey)) == sorted(sent)
 
 
