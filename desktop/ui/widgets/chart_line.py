@@ -62,11 +62,11 @@ def queue_lines(queues: Iterable[str]) -> tuple[Line, ...]:
     return (*depths, Line("unacked:", "unacked", "muted"))
 
 
-def pool_lines(worker: str) -> tuple[Line, ...]:
+def pool_lines(worker: str, label: str = "") -> tuple[Line, ...]:
     """Pool size of a worker as a step line inside the band of its autoscaler's bounds."""
-    tone = f"worker:{worker}"
+    tone, label = f"worker:{worker}", label or worker
     return (
-        Line(f"min:{worker}", worker, tone, LineStyle.LOW),
-        Line(f"max:{worker}", worker, tone, LineStyle.HIGH),
-        Line(f"size:{worker}", worker, tone, LineStyle.STEP),
+        Line(f"min:{worker}", label, tone, LineStyle.LOW),
+        Line(f"max:{worker}", label, tone, LineStyle.HIGH),
+        Line(f"size:{worker}", label, tone, LineStyle.STEP),
     )

@@ -8,12 +8,13 @@ from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import Desk, StackSnapshot
+from desktop.ui import fonts
 from desktop.ui.widgets.chart import Chart, TimeAxis
 from desktop.ui.widgets.segmented import Segmented
 from desktop.ui.widgets.timeline import Timeline
 
-SPANS = (("60", "1 m"), ("300", "5 m"), ("900", "15 m"))
-_SPAN_WIDTH = 44
+SPANS = (("60", "1m"), ("300", "5m"), ("900", "15m"))
+_SPAN_WIDTHS = (44, 44, 52)
 
 
 class ChartPanel(QWidget):
@@ -26,8 +27,9 @@ class ChartPanel(QWidget):
         self.timeline = Timeline(axis)
         self.spans = Segmented("Time shown", SPANS, f"{axis.span:.0f}")
         self.spans.setParent(self.timeline)
-        for button in self.spans.findChildren(QToolButton):
-            button.setFixedWidth(_SPAN_WIDTH)
+        for button, width in zip(self.spans.findChildren(QToolButton), _SPAN_WIDTHS, strict=True):
+            button.setFont(fonts.font("small"))
+            button.setFixedWidth(width)
         self.spans.chosen.connect(lambda key: axis.set_span(float(key)))
         self.timeline.installEventFilter(self)
         self._turns = 0

@@ -1,0 +1,156 @@
+"""What can be done to a worker: one registered action a worker and verb, and the kill menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QPushButton
+
+from desktop.engine.api import SignalOffer, StackSnapshot, StackState, State, StopHow, WorkerSnapshot
+from desktop.ui import icons
+from desktop.ui.actions import Action, Actions
+from desktop.ui.page import Shell
+from desktop.ui.widgets.confirm import confirm
+
+VERBS = ("start", "stop", "cold", "restart", "kill", "edit", "remove")
+
+
+class WorkerVerbs(QObject):
+    """Keeps the registry's worker verbs in step with the workers there are.
+
+    `edit` and `add` open the form; the page gives them.
+    """
+
+    def __init__(
+        self, shell: Shell, edit: Callable[[str], object], add: Callable[[], object], parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._shell, self._edit = shell, edit
+        self._names: tuple[str, ...] = ()
+        shell.commands.add(
+            Action(
+                "worker.add",
+                "Add worker…",
+                lambda: _call(add),
+                "plus",
+                tooltip="Add a worker",
+                group="Workers",
+            )
+        )
+
+    def show_snapshot(self, snapshot: StackSnapshot) -> None:
+        """Register verbs of new workers, forget those of removed ones, allow what the states allow."""
+        names = tuple(w.name for w in snapshot.workers)
+        for name in set(self._names) - set(names):
+            for verb in VERBS:
+                self._shell.commands.remove(f"worker.{verb}:{name}")
+        for name in names:
+            if name not in self._names:
+                self._register(name)
+        self._names = names
+        for worker in snapshot.workers:
+            self._allow(worker, snapshot.state)
+
+    def _register(self, name: str) -> None:
+        run = self._shell.commands.add
+
+        def verb(
+            key: str, text: str, icon: str, tip: str, do: Callable[[], None], danger: bool = False
+        ) -> None:
+            action = Action(f"worker.{key}:{name}", text, do, icon, "", tip, f"Worker {name}", danger=danger)
+            run(action)
+
+        verb("start", f"Start {name}", "play", f"Start {name}", partial(self._start, name))
+        warm = "Warm stop: running tasks finish first"
+        verb("stop", f"Stop {name}", "stop", warm, partial(self._stop, name, StopHow.WARM))
+        cold = "Cold stop: running tasks are cut off"
+        verb("cold", f"Cold stop {name}", "cold", cold, partial(self._ask_stop, name, StopHow.COLD, "QUIT"))
+        again = "Warm stop, then start again"
+        verb("restart", f"Restart {name}", "restart", again, partial(self._restart, name))
+        kill = "SIGKILL to its whole process group"
+        hard = partial(self._ask_stop, name, StopHow.KILL, "KILL")
+        verb("kill", f"Kill {name}", "kill", kill, hard, danger=True)
+        change = "Change pool, size, queues and limits"
+        verb("edit", f"Edit {name}…", "edit", change, lambda: _call(partial(self._edit, name)))
+        gone = "Take it out of the stack"
+        verb("remove", f"Remove {name}…", "trash", gone, partial(self._ask_remove, name), danger=True)
+
+    def _allow(self, worker: WorkerSnapshot, stack: StackState) -> None:
+        enable, name = self._shell.commands.enable, worker.name
+        alive = worker.service.state.alive
+        off = stack is StackState.STOPPED
+        enable(f"worker.start:{name}", not alive and not off, _why_not_start(worker, off))
+        for verb in ("stop", "cold", "kill", "restart"):
+            enable(f"worker.{verb}:{name}", alive, f"{name} does not run.")
+
+    # -- verbs
+
+    def _start(self, name: str) -> None:
+        self._shell.do(self._shell.desk.start_service(name))
+
+    def _stop(self, name: str, how: StopHow) -> None:
+        self._shell.do(self._shell.desk.stop_service(name, how))
+
+    def _restart(self, name: str) -> None:
+        self._shell.do(self._shell.desk.restart_service(name))
+
+    def _ask_stop(self, name: str, how: StopHow, signal: str) -> None:
+        word = "Kill" if how is StopHow.KILL else "Stop cold"
+        losses = [o.effect for o in self._shell.desk.signal_offers(name) if o.signal == signal]
+        self._ask(f"{word} {name}?", losses, f"{word} {name}", partial(self._stop, name, how))
+
+    def _ask_remove(self, name: str) -> None:
+        losses = [o.effect for o in self._shell.desk.signal_offers(name) if o.signal == "TERM"]
+        losses.append(f"{name} leaves the stack; its file changes only when the stack is saved.")
+        self._ask(f"Remove {name}?", losses, f"Remove {name}", partial(self._remove, name))
+
+    def _remove(self, name: str) -> None:
+        self._shell.do(self._shell.desk.remove_worker(name))
+
+    def offers(self, worker: str, pid: int | None = None) -> Sequence[SignalOffer]:
+        """The kill menu's entries, of this moment."""
+        return self._shell.desk.signal_offers(worker, pid)
+
+    def send(self, worker: str, pid: int | None, offer: SignalOffer) -> None:
+        """Send a signal; where tasks are lost or run again, ask first and say which."""
+        run = partial(self._send, worker, pid, offer.signal)
+        if not offer.destructive:
+            run()
+            return
+        whom = worker if pid is None else f"process {pid} of {worker}"
+        self._ask(f"Send SIG{offer.signal} to {whom}?", [offer.effect], f"Send SIG{offer.signal}", run)
+
+    def _send(self, worker: str, pid: int | None, signal: str) -> None:
+        self._shell.do(self._shell.desk.send_signal(worker, signal, pid))
+
+    def _ask(self, title: str, losses: Sequence[str], word: str, run: Callable[[], None]) -> None:
+        confirm(self._shell.window_widget(), title, losses, word, run)
+
+
+def _call(verb: Callable[[], object]) -> None:
+    verb()
+
+
+def _why_not_start(worker: WorkerSnapshot, off: bool) -> str:
+    if off:
+        return "Start the stack: it starts every worker."
+    return f"{worker.name} is stopping." if worker.service.state is State.STOPPING else "It runs already."
+
+
+class VerbButton(QPushButton):
+    """A button of a registered verb with a shorter word, for where the worker's name stands beside it."""
+
+    def __init__(self, commands: Actions, key: str, word: str) -> None:
+        super().__init__(word)
+        self._verb = commands[key]
+        self.setAccessibleName(self._verb.text())
+        icons.set_icon(self, commands.action(key).icon)
+        self.clicked.connect(self._verb.trigger)
+        self._verb.changed.connect(self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.setEnabled(self._verb.isEnabled())
+        self.setToolTip(self._verb.toolTip())

@@ -1,0 +1,186 @@
+"""One worker in full: verbs, pool, queues, graphs, running tasks, pool processes, command line."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
+
+from desktop.engine.api import Desk, StackSnapshot, WorkerSnapshot
+from desktop.ui import icons
+from desktop.ui.page import Shell
+from desktop.ui.pages.kill_menu import KillButton
+from desktop.ui.pages.overview_start import ColourBar
+from desktop.ui.pages.worker_verbs import VerbButton, WorkerVerbs
+from desktop.ui.pages.workers_pool import PoolControls, QueueControls, side_by_side
+from desktop.ui.pages.workers_tables import ProcessTable, RunningTable
+from desktop.ui.states import tone_of
+from desktop.ui.widgets.chart import Chart, TimeAxis
+from desktop.ui.widgets.chart_line import Line, LineStyle, pool_lines
+from desktop.ui.widgets.chart_panel import ChartPanel
+from desktop.ui.widgets.chart_scale import Unit
+from desktop.ui.widgets.containers import Card, Column
+from desktop.ui.widgets.labels import label, set_tone
+from desktop.ui.widgets.menu_button import MenuButton
+from desktop.ui.widgets.state_pill import StatePill
+from desktop.ui.words import count, duration
+
+_CHART = 116
+_SLOW = 3  # tables change their figures at every third snapshot at most
+
+
+class WorkerDetail(Column):
+    """Shows one worker; `show_worker` with another name starts afresh."""
+
+    def __init__(self, shell: Shell, verbs: WorkerVerbs) -> None:
+        super().__init__(0, 12)
+        self.shell, self._verbs = shell, verbs
+        self.name = ""
+        self._shown = 0
+        self.setAccessibleName("Worker")
+        self._head = QWidget()
+        self.pill = StatePill()
+        self.sentence = label("", tone="muted", wrap=True)
+        self.sentence.setVisible(False)
+        self.facts = label("", "small", "muted", wrap=True)
+        self.pool, self.queues = PoolControls(shell), QueueControls(shell)
+        self.graphs = self._graphs()
+        self.running, self.processes = RunningTable(), ProcessTable(verbs)
+        self.command = label("", "mono", wrap=True, selectable=True)
+        self.body.setContentsMargins(0, 0, 8, 12)
+        self.body.addWidget(self._head)
+        self.body.addWidget(self.sentence)
+        self.body.addWidget(self.facts)
+        self.body.addWidget(side_by_side(self.pool, self.queues, (3, 2)))
+        self.body.addWidget(self.graphs)
+        for part in (self.running, self.processes, self._command_card()):
+            self.body.addWidget(part)
+        self.body.addStretch(1)
+
+    def _graphs(self) -> ChartPanel:
+        axis = TimeAxis(parent=self)
+        wait = "Start the worker and it appears here."
+        self.cpu = Chart(axis, "CPU", Unit.PERCENT, empty=wait, time_words=False)
+        self.memory = Chart(axis, "Memory", Unit.BYTES, empty=wait, time_words=False)
+        self.pool_size = Chart(axis, "Pool", Unit.SLOTS, empty=wait, subtitle="size against its bounds")
+        charts = [(self.cpu, 1), (self.memory, 1), (self.pool_size, 1)]
+        for chart, _ in charts:
+            chart.setFixedHeight(_CHART)
+        return ChartPanel(axis, charts)
+
+    def _command_card(self) -> Card:
+        card = Card("Command line")
+        copy = QPushButton("Copy")
+        copy.setAccessibleName("Copy the command line")
+        copy.clicked.connect(self.copy_command)
+        icons.set_icon(copy, "copy")
+        card.head.addWidget(copy)
+        self.command.setAccessibleName("Command line")
+        card.add(self.command)
+        return card
+
+    def copy_command(self) -> None:
+        """Put the command line on the clipboard."""
+        QGuiApplication.clipboard().setText(self.command.text())
+        self.shell.toasts.say("The command line is on the clipboard.", "info")
+
+    # showing
+
+    def show_worker(self, worker: WorkerSnapshot, now: float) -> None:
+        """Show this worker."""
+        other = worker.name != self.name
+        if other:
+            self._begin(worker)
+        self._shown += 1
+        self._start.setVisible(not worker.service.state.alive)
+        self._stop.setVisible(worker.service.state.alive)
+        self.pill.set_state(worker.service.state, worker.service.detail)
+        self._say(worker)
+        self.facts.setText("   ·   ".join(_facts(worker, now)))
+        self.pool.show_worker(worker)
+        self.queues.show_worker(worker)
+        if other or self._shown % _SLOW == 0:
+            self.running.show_worker(worker, now)
+            self.processes.show_worker(worker, now)
+        if self.command.text() != worker.command:
+            self.command.setText(worker.command)
+
+    def tick(self, desk: Desk, snapshot: StackSnapshot) -> None:
+        """One of ten turns a second."""
+        self.graphs.tick(desk, snapshot)
+
+    def _begin(self, worker: WorkerSnapshot) -> None:
+        self.name = worker.name
+        self.setAccessibleName(f"Worker {worker.name}")
+        self.verticalScrollBar().setValue(0)
+        self._new_head(worker.name, worker.spec.pool.value)
+        tone = f"worker:{worker.name}"
+        self.cpu.set_lines([Line(f"cpu:{worker.name}", "CPU", tone)])
+        self.memory.set_lines([Line(f"memory:{worker.name}", "memory", tone)])
+        self.pool_size.set_lines(
+            [*pool_lines(worker.name, "size"), Line(f"busy:{worker.name}", "busy", "muted", LineStyle.STEP)]
+        )
+        self.graphs.feed(self.shell.desk, self.shell.bridge.snapshot)
+
+    def _new_head(self, name: str, pool: str) -> None:
+        """Buttons belong to the actions of one worker, so another worker gets other buttons."""
+        old, self._head = self._head, QWidget()
+        self._head.setFixedHeight(40)
+        self.pill.setParent(self._head)
+        kill = KillButton(
+            name, lambda: self._verbs.offers(name), lambda o: self._verbs.send(name, None, o), "Signal"
+        )
+        commands = self.shell.commands
+        line = QHBoxLayout(self._head)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(8)
+        for widget in (ColourBar(name), label(name, "title"), label(pool, tone="muted"), self.pill):
+            line.addWidget(widget)
+        line.addStretch(1)
+        self._start, self._stop, again = (
+            VerbButton(commands, f"worker.{verb}:{name}", verb.capitalize())
+            for verb in ("start", "stop", "restart")
+        )
+        for button in (self._start, self._stop, again):
+            line.addWidget(button)
+        line.addWidget(kill)
+        line.addWidget(VerbButton(commands, f"worker.edit:{name}", "Edit…"))
+        line.addWidget(MenuButton(f"More for {name}", lambda menu: self._fill_more(menu, name)))
+        self.body.replaceWidget(old, self._head)
+        old.hide()
+        old.deleteLater()
+
+    def _fill_more(self, menu: QMenu, name: str) -> None:
+        for verb in ("cold", "kill", "remove"):
+            menu.addAction(self.shell.commands[f"worker.{verb}:{name}"])
+        menu.addSeparator()
+        menu.addAction("Show its log", lambda: self.shell.go("logs", name))
+
+    def _say(self, worker: WorkerSnapshot) -> None:
+        text = worker.service.detail
+        if worker.waiting_for:
+            text = (
+                f"Waits for {count(worker.waiting_for, 'task')} to end. Stop cold or kill to wait no longer."
+            )
+        if text != self.sentence.text():
+            self.sentence.setText(text)
+            self.sentence.setVisible(bool(text))
+        tone = tone_of(worker.service.state)
+        set_tone(self.sentence, tone if tone in ("bad", "warn") else "muted")
+
+
+def _facts(worker: WorkerSnapshot, now: float) -> list[str]:
+    """What does not need a graph."""
+    service = worker.service
+    facts = [worker.node]
+    if service.pid is not None and service.state.alive:
+        facts.append(f"PID {service.pid}")
+    if service.started_at is not None and service.state.alive:
+        facts.append(f"up {duration(now - service.started_at)}")
+    facts.append(count(service.restarts, "restart"))
+    facts.append(f"{worker.done:,} done")
+    facts.append(f"{worker.reserved:,} reserved")
+    if worker.scheduled:
+        facts.append(f"{worker.scheduled:,} scheduled")
+    if worker.prefetch is not None:
+        facts.append(f"prefetch {worker.prefetch:,}")
+    return facts
