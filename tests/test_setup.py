@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -244,3 +244,74 @@ def test_makefile_tells_a_chosen_python_from_the_default() -> None:
         ["make", "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "Python 3.11 or later is needed: there is no no-such-python here." in done.stderr
+
+
+# -- what the set-up may install of the system
+
+
+class BareMachine:
+    """A machine that lacks a library, and an `apt-get` of the test's own that notes what it is asked."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = folder / "asked"
+        self.lacking = [machine.QT_LIBRARIES[0], machine.QT_LIBRARIES[6]]
+        tools = folder / "tools"
+        tools.mkdir()
+        apt = tools / "apt-get"
+        apt.write_text(f'#!/bin/sh\necho "$DEBIAN_FRONTEND $*" >> "{self.asked}"\n', encoding="utf-8")
+        apt.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setattr(bootstrap, "missing_libraries", self.missing)
+
+    def missing(self, libraries: Sequence[machine.Library] = machine.QT_LIBRARIES) -> list[machine.Library]:
+        installed = self.asked.exists() and " install " in self.asked.read_text(encoding="utf-8")
+        return [] if installed else [library for library in self.lacking if library in libraries]
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BareMachine:
+    monkeypatch.delenv("QT_QPA_PLATFORM")
+    return BareMachine(tmp_path, monkeypatch)
+
+
+def test_missing_libraries_are_installed_where_that_may_be_done(
+    bare: BareMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "as_root", list)
+    bootstrap.ensure_libraries(window=True)
+    update, asked = bare.asked.read_text(encoding="utf-8").splitlines()
+    assert update.endswith("update")
+    assert asked.startswith("noninteractive ")
+    assert asked.endswith("install -y --no-install-recommends libegl1 libxcb-cursor0")
+
+
+def test_else_the_one_line_is_told(bare: BareMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "as_root", lambda: None)
+    with pytest.raises(install.SetupError) as refused:
+        bootstrap.ensure_libraries(window=True)
+    assert str(refused.value) == (
+        "Qt needs libEGL.so.1, libxcb-cursor.so.0, which this system lacks. "
+        "Type: sudo apt-get install libegl1 libxcb-cursor0"
+    )
+    assert not bare.asked.exists()
+    bare.lacking.pop(0)
+    bootstrap.ensure_libraries(window=False)  # what only a window needs does not stop the tests
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_a_python_without_venv_is_told_or_mended(
+    bare: BareMachine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, may: bool
+) -> None:
+    """Debian ships python3 without ensurepip."""
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\ngrep -q " install " "{bare.asked}" && exit 0\nexit 1\n', encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(bootstrap, "as_root", list if may else lambda: None)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    if may:
+        bootstrap._make_venv(str(python), (3, 12, 1))
+        asked = bare.asked.read_text(encoding="utf-8")
+        assert asked.splitlines()[-1].endswith("install -y --no-install-recommends python3.12-venv")
+    else:
+        with pytest.raises(install.SetupError, match=r"Type: sudo apt-get install python3\.12-venv$"):
+            bootstrap._make_venv(str(python), (3, 12, 1))
