@@ -27,7 +27,7 @@ class _Commands(click.Group):
 @click.option("--page", metavar="NAME", hidden=True, help="The page to open first.")
 @click.pass_context
 def cli(ctx: click.Context, stack: str | None, page: str | None) -> None:
-    """Start, shape, load, watch and break a Celery stack on this machine.
+    r"""Start, shape, load, watch and break a Celery stack on this machine.
 
     Without a command the window opens.
 
@@ -73,7 +73,7 @@ def cli(ctx: click.Context, stack: str | None, page: str | None) -> None:
 def up(
     stack: str, as_json: bool, seconds: float | None, port: int | None, grace: float, leftovers: str
 ) -> None:
-    """Start a stack and supervise it until Ctrl-C.
+    r"""Start a stack and supervise it until Ctrl-C.
 
     The first Ctrl-C stops the workers warm (running tasks finish), the second cold, the third kills.
 
@@ -114,7 +114,7 @@ def up(
 @click.option("--seed", type=int, default=0, show_default=True, help="The order of a mix.")
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines.")
 def load(**options: Any) -> None:
-    """Submit a workload to a stack that runs.
+    r"""Submit a workload to a stack that runs.
 
     STACK_OR_RUN is the name or the file of a running stack, or its run folder.
 
@@ -131,7 +131,7 @@ def load(**options: Any) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="The findings as one JSON object.")
 def doctor(as_json: bool) -> None:
-    """Say what this machine has and lacks, and the one command that mends each.
+    r"""Say what this machine has and lacks, and the one command that mends each.
 
     \b
     Examples:
@@ -160,7 +160,7 @@ def doctor(as_json: bool) -> None:
     help="How long it runs under load before the pictures.",
 )
 def shots(out: Path, stack: str, seconds: float) -> None:
-    """Run the sample stack under load and save every page as PNG, light and dark, in two sizes.
+    r"""Run the sample stack under load and save every page as PNG, light and dark, in two sizes.
 
     \b
     Example:

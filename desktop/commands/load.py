@@ -17,9 +17,10 @@ import click
 from desktop.engine.api import DeskError, LoadSnapshot, LoadState, TaskShare, Workload
 from desktop.engine.load.client import Load
 from desktop.engine.load.plan import Plan
-from desktop.engine.loads import free_load_id, generator_env
+from desktop.engine.loads import free_load_id
 from desktop.engine.stack.parse import parse_stack
 from desktop.engine.supervise import session as sessions
+from desktop.engine.supervise.services import base_env
 
 _OVER = (LoadState.DONE, LoadState.CANCELLED, LoadState.FAILED)
 
@@ -87,7 +88,7 @@ class _Run:
         plan = Plan(number, workload, folder / "ledger", record.broker_url, celery=stack.celery)
         self._load = Load(
             plan,
-            env=generator_env(record.id),
+            env=base_env(record.id),
             log_file=folder / "logs" / f"load-{number}.001.log",
             on_change=lambda _snapshot: self._changed.set(),
         )
@@ -126,9 +127,8 @@ class _Run:
             if sys.stderr.isatty():
                 click.echo("\r\x1b[K", err=True, nl=False)
             tail = f": {now.detail}" if now.detail else ""
-            click.echo(
-                f"{now.state.value}: {now.sent:,} tasks sent in {took:.1f} s, {now.sent / took:,.0f} a second{tail}"
-            )
+            rate = f"{now.sent / took:,.0f} a second"
+            click.echo(f"{now.state.value}: {now.sent:,} tasks sent in {took:.1f} s, {rate}{tail}")
         return 0 if now.state is LoadState.DONE else 1
 
     def _print(self, now: LoadSnapshot) -> None:

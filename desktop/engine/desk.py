@@ -47,6 +47,7 @@ from desktop.engine.supervise.guard import Guard
 from desktop.engine.supervise.live import LiveStack
 from desktop.engine.supervise.loop import Loop
 from desktop.engine.supervise.outcome import duration, plural
+from desktop.engine.supervise.service import Service
 from desktop.engine.supervise.services import app_env
 from desktop.engine.watch import Watch
 
@@ -211,9 +212,7 @@ class LocalDesk:
         brokers.choose_server(spec.broker)
         endpoint = brokers.new_endpoint(spec.broker, port)
         live = self._new_live(spec, paths.new_run_folder(spec.name), endpoint)
-        (live.run_folder / "stack.toml").write_text(
-            self._live_text(spec), encoding="utf-8"
-        )
+        (live.run_folder / "stack.toml").write_text(self._live_text(spec), encoding="utf-8")
         live.start()
         self._when_up(live, done)
 
@@ -229,14 +228,15 @@ class LocalDesk:
     def _when_up(self, live: LiveStack, done: Future[str]) -> None:
         failed = (State.EXITED, State.BACKING_OFF, State.CRASH_LOOP, State.STOPPED)
 
-        def settled() -> bool:
+        def broken() -> list[Service]:
             waiting = live.waiting_to_start()
-            states = [s.state for s in live.services() if s.name not in waiting]
-            return (not waiting and all(s is State.READY for s in states)) or any(s in failed for s in states)
+            return [s for s in live.services() if s.state in failed and s.name not in waiting]
+
+        def settled() -> bool:
+            return bool(broken()) or live.state() is StackState.RUNNING
 
         def tell() -> None:
-            bad = [s for s in live.services() if s.state in failed and s.name not in live.waiting_to_start()]
-            if bad:
+            if bad := broken():
                 done.set_exception(DeskError(f"{bad[0].detail}.", f"Its log: {bad[0].log_file}"))
             else:
                 took = duration(time.time() - live.started_at)
@@ -302,7 +302,7 @@ class LocalDesk:
         self._session.write(record)
 
     def _live_text(self, spec: StackSpec) -> str:
-        """The stack as a file, made once for each change of it: the session is written at every start and exit."""
+        """The stack as a file, made once for each change of it: the session file is written often."""
         if self._live_file is None or self._live_file[0] is not spec:
             self._live_file = (spec, edit_stack(self._text, self._file_spec, spec))
         return self._live_file[1]

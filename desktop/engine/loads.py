@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import threading
 import time
 from pathlib import Path
 
-import desktop
 from desktop.engine.api import DeskError, LoadSnapshot, LoadState, Mark, MarkKind, Workload
 from desktop.engine.load.client import Load
 from desktop.engine.load.plan import Plan
@@ -22,14 +20,6 @@ log = logging.getLogger(__name__)
 
 _OVER = (LoadState.DONE, LoadState.CANCELLED, LoadState.FAILED)
 _KEPT = 50  # workloads shown
-
-
-def generator_env(session_id: str) -> dict[str, str]:
-    """The environment of a generator; without any secret."""
-    env = base_env(session_id)
-    root = str(Path(desktop.__file__).parent.parent)
-    env["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [env.get("PYTHONPATH", "")])])
-    return env
 
 
 def free_load_id(ledger: Path) -> int:
@@ -61,7 +51,7 @@ class Loads:
         plan = Plan(number, workload, ledger, live.endpoint.url, celery=live.spec().celery)
         load = Load(
             plan,
-            env=generator_env(live.session_id),
+            env=base_env(live.session_id),
             log_file=live.logs_folder / f"load-{number}.001.log",
             on_change=lambda snapshot: self._changed(number, snapshot),
         )
@@ -93,7 +83,8 @@ class Loads:
             loads = list(self._loads.items())
         ended = self._live.feed.ended_of_loads()
         return tuple(
-            dataclasses.replace(load.snapshot(), ended=ended.get(number, 0)) for number, load in reversed(loads)
+            dataclasses.replace(load.snapshot(), ended=ended.get(number, 0))
+            for number, load in reversed(loads)
         )
 
     def queues(self) -> tuple[str, ...]:

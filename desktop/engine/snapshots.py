@@ -137,7 +137,7 @@ def _worker(live: LiveStack, sampler: Sampler, worker: WorkerService) -> WorkerS
         bounds=bounds,
         prefetch=pool.prefetch if pool else None,
         queues=worker.spec.queues,
-        processes=_processes(sampler.trees.get(worker.name) if alive else None, worker.pid, running),
+        processes=_processes(sampler.trees.get(worker.name), pool.pids if pool else (), running),
         running=running,
         done=live.feed.done(worker.name),
         command=shown_command(live.spec(), worker.spec),
@@ -150,14 +150,14 @@ def _bounds(spec: WorkerSpec) -> tuple[int, int] | None:
 
 
 def _processes(
-    tree: TreeSample | None, main: int | None, running: Sequence[RunningTask]
+    tree: TreeSample | None, pids: Sequence[int], running: Sequence[RunningTask]
 ) -> tuple[PoolProcess, ...]:
     if tree is None:
         return ()
     tasks = {task.pid: task for task in running}
     found = []
     for process in tree.processes:
-        if process.pid == main or process.parent != main:
+        if process.pid not in pids:
             continue
         task = tasks.get(process.pid)
         found.append(

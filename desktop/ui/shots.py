@@ -50,13 +50,14 @@ def grab(
 
 def _one(window: Window, page: str, file: Path, settle: float) -> Path:
     window.go(page)
-    _wait(settle)
+    wait(settle)
     if not window.grab().save(str(file)):
         raise OSError(f"{file} could not be written")
     return file
 
 
-def _wait(seconds: float) -> None:
+def wait(seconds: float) -> None:
+    """Let the event loop run for so long."""
     loop = QEventLoop()
     QTimer.singleShot(round(seconds * 1000), loop.quit)
     loop.exec()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import socket
 import threading
 import time
 import uuid
@@ -180,7 +179,7 @@ class ControlClient:
             while not self._closing.is_set():
                 try:
                     connection.drain_events(timeout=1.0)
-                except socket.timeout:
+                except TimeoutError:
                     continue
 
     def _reply(self, body: Any, message: Any) -> None:

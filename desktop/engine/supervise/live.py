@@ -171,9 +171,9 @@ class LiveStack:
                 service.adopt(process, found.starts, Path(found.log_file))
 
     def _broker_is_ready(self) -> None:
-        waiting, self._to_start = self._to_start, []
-        for service in waiting:
-            service.start()
+        while self._to_start:
+            self._to_start[0].start()
+            self._to_start.pop(0)
         if self._control is None:
             threading.Thread(target=self._open_control, name="control-open", daemon=True).start()
 
@@ -211,15 +211,17 @@ class LiveStack:
             self._waiters.append((done, then))
 
     def stop(self, how: StopHow) -> None:
-        """Workers and web first, then the broker. A harder way may follow a softer one."""
+        """Workers first, then what their tasks need. A harder way may follow a softer one."""
         self._ending = True
         self._to_start.clear()
-        others = [service for service in self.services() if service is not self.broker]
-        for service in others:
-            service.stop(how)
-        self.when(lambda: all(service.process is None for service in others), self._stop_broker)
+        workers = tuple(self.workers.values())
+        for worker in workers:
+            worker.stop(how)
+        self.when(lambda: all(worker.process is None for worker in workers), self._stop_rest)
 
-    def _stop_broker(self) -> None:
+    def _stop_rest(self) -> None:
+        if self.web is not None:
+            self.web.stop(StopHow.WARM)
         if self.broker.process is not None and self.broker.state is not State.STOPPING:
             self.broker.stop(StopHow.WARM)
             self.loop.later(5.0, self._kill_broker)
@@ -235,7 +237,8 @@ class LiveStack:
         self._ending = True
         self._to_start.clear()
         for service in self.services():
-            service.stop(StopHow.KILL)
+            if service.process is not None or service.state is not State.STOPPED:
+                service.stop(StopHow.KILL)
 
     @property
     def ended(self) -> bool:

@@ -85,6 +85,7 @@ class Service:
         self._timer: Timer | None = None  # the back-off, or the next proof of readiness
         self._stopping: StopHow | None = None
         self._stop_asked_at = 0.0
+        self._by_itself = False  # the present process was started by the policy
         self._after_stop: Callable[[], None] | None = None
         self._back_off = FIRST_BACK_OFF
         self._restart_times: deque[float] = deque(maxlen=CRASH_LOOP_RESTARTS)
@@ -144,6 +145,7 @@ class Service:
             return
         self._restart_times.clear()
         self._back_off = FIRST_BACK_OFF
+        self._by_itself = False
         self._start_process()
 
     def adopt(self, process: ManagedProcess, starts: int, log_file: Path) -> None:
@@ -217,7 +219,7 @@ class Service:
         self._poll_ready()
 
     def _nth(self) -> str:
-        return f" (restart {self.restarts})" if self.restarts else ""
+        return f" (restart {self.restarts})" if self._by_itself else ""
 
     def _watch_process(self) -> None:
         assert self.process is not None
@@ -246,8 +248,8 @@ class Service:
         self._cancel_timer()
         self._set(State.READY, f"answers, {duration(took)} after its start" if first else "answers again")
         if first:
-            kind = MarkKind.RECOVERED if self.restarts else MarkKind.READY
-            text = f"{self.name} answers again" if self.restarts else f"{self.name} is ready"
+            kind = MarkKind.RECOVERED if self._by_itself else MarkKind.READY
+            text = f"{self.name} answers again" if self._by_itself else f"{self.name} is ready"
             self.context.mark(Mark(time.time(), kind, self.name, f"{text}, {duration(took)} after its start"))
 
     def fell_silent(self, why: str) -> None:
@@ -337,6 +339,7 @@ class Service:
     def _restart_by_policy(self) -> None:
         self._restart_times.append(time.monotonic())
         self.restarts += 1
+        self._by_itself = True
         self._start_process()
 
     def _crash_loop(self) -> None:

@@ -185,7 +185,7 @@ def leftover_of(record: Record) -> Leftover:
 
 
 def end_leftover(record: Record) -> int:
-    """Kill all that a crashed session left, as its guardian would have; returns how many processes there were."""
+    """Kill all that a crashed session left, as its guardian would have; how many processes it were."""
     count = len(processes_of(record))
     guardian.end_all(record.id, {service.pid: (service.start, True) for service in record.services})
     forget(record)

@@ -1,0 +1,63 @@
+"""`shots`: pictures of every page, of a stack that really runs under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import click
+
+from desktop.engine.api import TaskShare, Workload
+from desktop.engine.desk import LocalDesk
+from desktop.engine.stack.parse import read_stack
+
+MIX = Workload(
+    name="Mixed, 2,000 tasks",
+    mix=(
+        TaskShare("tasks.primes", weight=3),
+        TaskShare("tasks.csv_total", weight=2),
+        TaskShare("tasks.hash", weight=2),
+        TaskShare("tasks.http", weight=4),
+        TaskShare("tasks.sleep", weight=4),
+        TaskShare("tasks.flaky", weight=1),
+    ),
+    count=2000,
+    rate=40.0,
+)
+
+
+def take_shots(folder: Path, stack: str, seconds: float) -> int:
+    """Run `stack` under a mixed load for `seconds`, kill a worker on the way, save the pictures."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from desktop.ui.app import make_application
+    from desktop.ui.shots import grab, wait
+    from desktop.ui.theme import Scheme, Theme
+    from desktop.ui.window import Window
+
+    app = make_application()
+    Theme.current.apply(app, Scheme.LIGHT)
+    desk = LocalDesk(read_stack(stack))
+    window = Window(desk)
+    window.show()
+    try:
+        files = grab(window, folder / "stopped", sizes=((1280, 800),))
+        click.echo(desk.start().result(120), err=True)
+        desk.submit(MIX).result(20)
+        wait(seconds * 2 / 3)
+        _kill_the_last_worker(desk)
+        wait(seconds / 3)
+        files += grab(window, folder)
+    finally:
+        window.close_now()
+        desk.close()
+    for file in files:
+        click.echo(str(file))
+    return 0
+
+
+def _kill_the_last_worker(desk: LocalDesk) -> None:
+    """From outside, so that the pictures show a worker that died and came back."""
+    pid = desk.snapshot().workers[-1].service.pid
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
