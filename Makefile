@@ -12,9 +12,11 @@ PYTHON ?= python3
 # A person's choice counts; the default of the line above gives way to a .venv that is there.
 GIVEN := $(if $(filter file,$(origin PYTHON)),,--given)
 ARGS ?=
+# The name python3.12 may be a shim of pyenv, which runs the version that it is told here.
+SHIM := $(if $(filter python3.%,$(PYTHON)),PYENV_VERSION=$(PYTHON:python%=%))
 
 .DEFAULT_GOAL := setup
 .PHONY: setup run test bench shots lint lock clean
 setup run test bench shots lint lock clean:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed: there is no $(PYTHON) here." >&2; exit 1; }
-	@$(PYTHON) -E -s -m desktop.bootstrap $(GIVEN) $@ $(ARGS)
+	@$(SHIM) $(PYTHON) -E -s -m desktop.bootstrap $(GIVEN) $@ $(ARGS)
