@@ -237,7 +237,7 @@ def test_makefile_tells_a_chosen_python_from_the_default() -> None:
         kept = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL")}
         return subprocess.check_output(["make", "-n", *arguments], cwd=ROOT, env=kept | changes, text=True)
 
-    assert " python3 -E -s -m desktop.bootstrap  setup" in shown()
+    assert "python3 -E -s -m desktop.bootstrap  setup" in shown()
     assert "--given run up x" in shown("run", "PYTHON=python3.12", "ARGS=up x")
     assert " python3.12 -E -s -m desktop.bootstrap --given test" in shown("test", PYTHON="python3.12")
     done = subprocess.run(
