@@ -23,7 +23,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 POOLS = {
     Pool.PREFORK: "Processes. For work that computes; scales with the load; a crash takes only its own task.",
     Pool.THREADS: "Threads. For work that waits, and for libraries that release the GIL. A fixed size.",
-    Pool.GEVENT: "Greenlets. For much waiting at once, in one process. A task that computes stops the others.",
+    Pool.GEVENT: "Greenlets. For much waiting at once, in one process. Work that computes stops the others.",
     Pool.EVENTLET: "Greenlets, as gevent; the library itself is no longer developed.",
     Pool.SOLO: "One task at a time in the main process, which does not answer meanwhile. For debugging.",
 }

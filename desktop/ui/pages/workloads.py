@@ -1,0 +1,119 @@
+"""Workloads: what can be submitted, putting it together, and how far what was submitted is."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from desktop.engine.api import DeskError, StackSnapshot, StackState, TaskInfo, Workload
+from desktop.engine.stack.model import AppSpec
+from desktop.ui.page import Page, Shell
+from desktop.ui.pages.workloads_cards import LoadList
+from desktop.ui.pages.workloads_catalog import Catalog
+from desktop.ui.pages.workloads_form import WorkloadForm
+from desktop.ui.pages.workloads_presets import offered
+from desktop.ui.widgets.flow_layout import FlowLayout
+from desktop.ui.widgets.labels import label
+
+_CATALOG_WIDTH, _LOADS_WIDTH = 272, 312
+
+
+class WorkloadsPage(Page):
+    """Catalog at the left, form in the middle, submitted workloads at the right; presets above."""
+
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(shell)
+        self.catalog = Catalog()
+        self.form = WorkloadForm()
+        self.loads = LoadList(shell.desk)
+        self._tasks: dict[str, TaskInfo] = {}
+        self._read_for: AppSpec | None = None
+        self._presets = QWidget()
+        self._chips = FlowLayout(self._presets, gap=8)
+        self._lay_out()
+        self.catalog.only.connect(self.form.only)
+        self.catalog.more.connect(self.form.more)
+        self.form.mix_changed.connect(self._mark)
+        self.form.submitted.connect(self._submit)
+
+    def _lay_out(self) -> None:
+        parts = QHBoxLayout()
+        parts.setSpacing(16)
+        for widget, title, width in (
+            (self.catalog, "Tasks", _CATALOG_WIDTH),
+            (self.form, "", 0),
+            (self.loads, "Submitted", _LOADS_WIDTH),
+        ):
+            parts.addWidget(_titled(widget, title, width) if title else widget, 0 if width else 1)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(16, 16, 16, 16)
+        outer.setSpacing(12)
+        outer.addWidget(label("Workloads", "title"))
+        outer.addWidget(self._presets)
+        outer.addLayout(parts, 1)
+
+    # the catalog
+
+    def _read_catalog(self) -> None:
+        self._read_for = self.shell.bridge.snapshot.spec.app
+        self.catalog.say("Reading the app's tasks…")
+        self.shell.bridge.run(self.shell.desk.catalog(), self._show_catalog, self._no_catalog)
+
+    def _show_catalog(self, tasks: tuple[TaskInfo, ...]) -> None:
+        self._tasks = {info.name: info for info in tasks}
+        self.catalog.show_tasks(tasks)
+        while (item := self._chips.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        presets = offered(self._tasks)
+        for preset in presets:
+            self._chips.addWidget(self._chip(preset))
+        self._presets.setVisible(bool(presets))
+        if presets:
+            self.form.take(presets[0], self._tasks)
+        elif tasks:
+            self.form.only(tasks[0])
+            self.form.count.set_value(100)
+            self.form.review()
+
+    def _chip(self, preset: Workload) -> QPushButton:
+        chip = QPushButton(preset.name)
+        chip.setAccessibleName(f"Preset: {preset.name}")
+        chip.clicked.connect(lambda: self.form.take(preset, self._tasks))
+        return chip
+
+    def _no_catalog(self, error: DeskError) -> None:
+        self.catalog.say(f"{error} Press F5 to read them again.")
+
+    def _mark(self) -> None:
+        self.catalog.show_mix([task.info.name for task in self.form.draft.tasks])
+
+    # showing
+
+    def show_snapshot(self, snapshot: StackSnapshot) -> None:
+        if snapshot.spec.app != self._read_for:
+            self._read_catalog()
+        up = snapshot.state in (StackState.RUNNING, StackState.TROUBLED)
+        self.form.allow(up, "" if up else "Start the stack first.")
+        self.form.show_queues([q.name for q in snapshot.queues])
+        self.loads.show_loads(snapshot.loads)
+
+    def refresh(self) -> None:
+        self._read_catalog()
+
+    def _submit(self, workload: Workload) -> None:
+        self.shell.do(self.shell.desk.submit(workload), lambda _id: self._submitted(workload))
+
+    def _submitted(self, workload: Workload) -> None:
+        self.shell.toasts.say(f"Submitted: {workload.name}.")
+
+
+def _titled(widget: QWidget, title: str, width: int) -> QWidget:
+    box = QWidget()
+    box.setFixedWidth(width)
+    column = QVBoxLayout(box)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(8)
+    column.addWidget(label(title, "section"))
+    column.addWidget(widget, 1)
+    return box
