@@ -39,6 +39,8 @@ def make_application() -> QApplication:
     app.setApplicationDisplayName("Celery Desk")
     app.setDesktopFileName("celery-desk")
     app.setWindowIcon(icons.app_icon())
+    # The window says when it is closed; Qt would also quit when a dialog was the last one seen.
+    app.setQuitOnLastWindowClosed(False)
     return app
 
 

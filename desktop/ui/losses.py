@@ -23,8 +23,8 @@ def losses_of_stop(snapshot: StackSnapshot, how: StopHow) -> list[str]:
     forgets = snapshot.broker is not None and snapshot.broker.persistence == "none"
     if forgets and waiting + held:
         said.append(
-            f"{count(waiting + held, 'message')} will be lost: {waiting:,} wait in queues, {held:,} are held by "
-            "workers, and this broker keeps nothing over its own stop (persistence = none)."
+            f"{count(waiting + held, 'message')} will be lost: {waiting:,} wait in queues, {held:,} are "
+            "held by workers, and this broker keeps nothing over its own stop (persistence = none)."
         )
     elif held and how is StopHow.KILL:
         options = snapshot.spec.celery.get("broker_transport_options", {})

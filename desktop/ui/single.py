@@ -31,7 +31,8 @@ def hand_over(stack: Path | None) -> bool:
     said = {"stack": str(stack.absolute()) if stack else None}
     socket.write(json.dumps(said).encode() + b"\n")
     socket.waitForBytesWritten(PATIENCE_MS)
-    answered = socket.waitForReadyRead(PATIENCE_MS)
+    # The answer may have come with the writing; waiting for it then would be for a second one.
+    answered = socket.bytesAvailable() > 0 or socket.waitForReadyRead(PATIENCE_MS)
     socket.abort()
     # One that does not answer is hung: better a second window than none.
     return answered

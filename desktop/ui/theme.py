@@ -56,7 +56,7 @@ class Theme(QObject):
         self._colors: dict[str, QColor] = {}
         self._workers: list[QColor] = []
         self._slots: dict[str, int] = {}
-        self._following = False
+        self._following = self._styled = False
         self._read(Scheme.LIGHT)
 
     # -- colours
@@ -99,8 +99,9 @@ class Theme(QObject):
             self._following = True
         fonts.load()
         self._read(scheme)
-        if app.style().name().lower() != "fusion":
+        if not self._styled:
             app.setStyle(QStyleFactory.create("fusion"))
+            self._styled = True  # a style sheet hides which style lies under it
         app.setFont(fonts.font("text"))
         app.setPalette(self._palette())
         app.setStyleSheet(self.style_sheet())

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QVBoxLayout, QWidget
 
 from desktop.ui.widgets.labels import label, set_property, set_tone
+
+
+def pad(box: QAbstractSpinBox) -> None:
+    """Room left of the number: Qt gives the style sheet's padding to every field but this one."""
+    box.lineEdit().setTextMargins(7, 0, 0, 0)
 
 
 class Field(QWidget):
@@ -19,6 +24,8 @@ class Field(QWidget):
         self.word.setBuddy(editor)
         self.note = label(help_text, "small", "muted", wrap=True)
         self.note.setVisible(bool(help_text))
+        if isinstance(editor, QAbstractSpinBox):
+            pad(editor)
         if not editor.accessibleName():
             editor.setAccessibleName(word)
         editor.setAccessibleDescription(help_text)
