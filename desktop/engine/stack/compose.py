@@ -17,7 +17,10 @@ _WORKER_DEFAULTS = WorkerSpec(name="")
 
 def compose_stack(stack: StackSpec) -> str:
     """A file that says what the spec says, with nothing in it that is the default anyway."""
-    about = "\n".join(textwrap.wrap(stack.about, 100, initial_indent="# ", subsequent_indent="# "))
+    wrapper = textwrap.TextWrapper(
+        100, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
+    )
+    about = "\n".join(wrapper.wrap(stack.about))
     blocks = [about, f"name = {toml(stack.name)}"]
     blocks += [
         compose_table(f"[{name}]", keys)

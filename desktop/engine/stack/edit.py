@@ -250,7 +250,10 @@ def _table_blocks(owner: Owner, text: str, names: list[str], old: StackSpec, new
     changes = {name: _worker_changes(old, new, name) for name in kept}
     if not kept:
         return []
+    places = [index for index, worker in enumerate(new.workers) if worker.name in changes]
     alike = all(change == changes[kept[0]] for change in changes.values())
+    alike = alike and [new.workers[index].name for index in places] == kept
+    alike = alike and places == list(range(places[0], places[0] + len(places)))
     if len(names) == 1 or (alike and len(kept) > 1 and kept == names[: len(kept)]):
         count = {} if kept == names else {"count": len(kept)}
         changed = _synced(text, lambda doc: doc["worker"][0], {**changes[kept[0]], **count})

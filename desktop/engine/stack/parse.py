@@ -13,7 +13,16 @@ from desktop.engine.stack import values
 from desktop.engine.stack.compose import compose_stack
 from desktop.engine.stack.model import BrokerSpec, Persistence, Restart, StackSpec, WebSpec, WorkerSpec
 from desktop.engine.stack.positions import locate
-from desktop.engine.stack.problems import Fault, Problem, StackFileError, WrongError, kind_of, shown, wrong
+from desktop.engine.stack.problems import (
+    Fault,
+    Problem,
+    StackFileError,
+    WrongError,
+    kind_of,
+    printable,
+    shown,
+    wrong,
+)
 from desktop.engine.stack.project import Folder, read_app
 from desktop.engine.stack.reader import Reader
 from desktop.engine.stack.rules import READERS, check_worker, combination_faults
@@ -178,7 +187,7 @@ def _about(text: str) -> str:
         if not words:
             break
         lines.append(words)
-    return " ".join(lines)
+    return " ".join(" ".join(lines).split())
 
 
 def _broker(reader: Reader, data: Mapping[str, Any], folder: Folder) -> BrokerSpec:
@@ -264,7 +273,7 @@ def _worker(reader: Reader, table: Mapping[str, Any], index: int, default_queue:
     """The workers of one table: one, or as many as its `count` says."""
     path = ("worker", index)
     if isinstance(table.get("name"), str):
-        reader.worker_names[index] = shown(table["name"])[1:-1]
+        reader.worker_names[index] = printable(table["name"])
     reader.unknown(table, path, (*READERS, "count"), _worker_hint)
     if "name" not in table:
         reader.fault(path, "has no name.", f'Write name = "w{index + 1}".')

@@ -55,7 +55,7 @@ def locate(text: str) -> Positions:
 
 
 class _Walker:
-    """Walks valid TOML from front to back. On any other text it ends early, never in a loop."""
+    """Walks valid TOML from front to back. Where it gets no further it ends, with lines missing."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -90,9 +90,8 @@ class _Walker:
         if array:
             index = self._lengths.get(path, 0)
             self._lengths[path] = index + 1
-            self._note(path, line)
             path = (*path, index)
-        self._note(path, line)
+        self._note_all(path, 1, line)
         return path
 
     def _resolve(self, keys: tuple[str, ...]) -> Path:
@@ -106,8 +105,7 @@ class _Walker:
     def _pair(self, here: Path) -> None:
         line = self._line()
         path = here + self._key()
-        for length in range(len(here) + 1, len(path) + 1):
-            self._note(path[:length], line)
+        self._note_all(path, len(here) + 1, line)
         self._skip(_BLANK)
         self.pos += 1  # =
         self._value(path)
@@ -148,14 +146,20 @@ class _Walker:
         self.pos += 1
         index = 0
         while self._more("]"):
+            before = self.pos
             self._note((*path, index), self._line())
             self._value((*path, index))
             index += 1
+            if self.pos == before:
+                return
 
     def _inline_table(self, path: Path) -> None:
         self.pos += 1
         while self._more("}"):
+            before = self.pos
             self._pair(path)
+            if self.pos == before:
+                return
 
     def _more(self, end: str) -> bool:
         """Go to the next item of a list or inline table; False when it is closed."""
@@ -182,6 +186,11 @@ class _Walker:
 
     def _line(self) -> int:
         return bisect_right(self._starts, self.pos)
+
+    def _note_all(self, path: Path, shortest: int, line: int) -> None:
+        """Note a path and everything around it that is new with it."""
+        for length in range(shortest, len(path) + 1):
+            self._note(path[:length], line)
 
     def _note(self, path: Path, line: int) -> None:
         self.found.lines.setdefault(path, line)

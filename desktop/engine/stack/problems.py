@@ -89,12 +89,15 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f"Did you mean `{found}`? " if found else ""
 
 
+def printable(text: str, longest: int = 60) -> str:
+    """Text that came from a file, fit for a line on a terminal."""
+    plain = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
 def shown(value: object) -> str:
-    """A value as a short piece of a sentence."""
-    text = value if isinstance(value, str) else repr(value)
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    if len(text) > 60:
-        text = text[:57] + "…"
+    """A value as a short piece of a sentence, text in quotes."""
+    text = printable(value if isinstance(value, str) else repr(value))
     return f'"{text}"' if isinstance(value, str) else text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from desktop.engine.stack.positions import Path, Positions
-from desktop.engine.stack.problems import Fault, Problem, WrongError, did_you_mean, kind_of
+from desktop.engine.stack.problems import Fault, Problem, WrongError, did_you_mean, kind_of, printable
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -83,17 +83,12 @@ class Reader:
                 worker = f"worker {name}" if name else f"[[worker]] number {index + 1}"
                 return f"{worker}, {_dotted(rest)}" if rest else worker
             case (str(table),):
-                return _printable(table)
+                return printable(table)
             case (str(table), *rest):
-                return f"[{_printable(table)}] {_dotted(rest)}"
+                return f"[{printable(table)}] {_dotted(rest)}"
         return _dotted(path)
 
 
 def _dotted(path: Iterable[str | int]) -> str:
-    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{_printable(part)}" for part in path)
+    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{printable(part)}" for part in path)
     return "".join(parts).lstrip(".")
-
-
-def _printable(key: str) -> str:
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in key)
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from pathlib import Path
 
-from desktop.engine.stack.problems import Problem, StackFileError, did_you_mean, shown
+from desktop.engine.stack.problems import Problem, StackFileError, did_you_mean, printable
 
 
 def shipped_folder() -> Path:
@@ -57,4 +57,4 @@ def _missing(given: str, what: str) -> StackFileError:
     names = shipped_names()
     hint = did_you_mean(given, names) if Path(given).suffix == "" else ""
     step = f"{hint}Name a stack file, or a shipped stack: {', '.join(names)}."
-    return StackFileError(shown(given)[1:-1], [Problem(1, "", what, step, whole=True)])
+    return StackFileError(printable(given, 300), [Problem(1, "", what, step, whole=True)])
