@@ -23,6 +23,7 @@ PAYLOAD_CAP = 2048  # characters of args, and of kwargs; a longer one is null
 ERROR_CAP = 500  # characters
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_NO_CALLBACKS = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 quote = encode_basestring_ascii  # text as JSON, in C
 
 
@@ -39,6 +40,26 @@ def dumped(value: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         return "null"
     return text if len(text) <= PAYLOAD_CAP else "null"
+
+
+def payload(request: Any) -> str:
+    """The members `args` and `kwargs` of a received task's line.
+
+    As they stand in the message where that is sure: a body that ends as Celery ends those of plain tasks,
+    and of which args or kwargs are empty, so that it is known where the other one ends. Else written anew.
+    """
+    body = request.body
+    if isinstance(body, (bytes, str)):
+        if len(body) > 8 * PAYLOAD_CAP:
+            return '"args":null,"kwargs":null'
+        if isinstance(body, bytes) and len(body) <= PAYLOAD_CAP and body.endswith(_NO_CALLBACKS):
+            end = len(body) - len(_NO_CALLBACKS)
+            if body.startswith(b"[[], {") and b"\n" not in body:
+                return '"args":[],"kwargs":' + body[5:end].decode("utf-8")
+            if body.endswith(b"], {}", 0, end) and b"\n" not in body:
+                return '"args":' + body[1 : end - 4].decode("utf-8") + ',"kwargs":{}'
+    info = request.request_dict
+    return '"args":%s,"kwargs":%s' % (dumped(info.get("args")), dumped(info.get("kwargs")))
 
 
 def described(exc: Any) -> str:
@@ -62,7 +83,7 @@ class LedgerFile:
         self._path = ""  # once this process has created its file
         self._torn = False
         self._retry_at = 0.0
-        self._look_at = 0.0
+        self.look_at = 0.0  # seconds since the epoch
 
     def path(self, pid: int, nth: int = 1) -> str:
         """Its `nth` file: system process numbers come round, and each process has a file of its own."""
@@ -82,7 +103,7 @@ class LedgerFile:
             fd = self.open()
             if fd < 0:
                 return
-        data = line.encode("ascii")
+        data = line.encode("utf-8", "replace")
         if self._torn:
             data = b"\n" + data
         try:
@@ -106,12 +127,9 @@ class LedgerFile:
         self._path, self._torn = "", False
         self._retry_at = 0.0
 
-    def look(self) -> None:
-        """Leave a file that was deleted under us. Cheap: looks every two seconds at most."""
-        now = perf_counter()
-        if now < self._look_at:
-            return
-        self._look_at = now + RETRY_SECONDS
+    def look(self, now: float) -> None:
+        """Leave a file that was deleted under us. Worth a call when `now` has come to `look_at`."""
+        self.look_at = now + RETRY_SECONDS
         try:
             if self._fd >= 0 and _os.fstat(self._fd).st_nlink == 0:
                 self.close()

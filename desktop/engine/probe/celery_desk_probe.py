@@ -62,7 +62,7 @@ class _Sampler:
         self.lost.settle()
         if self.worker.blueprint.state not in (None, 0, 1):  # neither starting nor running
             self.close("")
-        self.file.look()
+        self.file.look(time())
         figures = self._measure()
         now = perf_counter()
         if figures != self._figures or now - self._wrote_at >= HEARTBEAT_SECONDS:
@@ -140,19 +140,12 @@ def _pool_name(pool_cls: Any) -> str:
 
 def _queue_finder(app: Any) -> Callable[[Any, Any], Any]:
     """The queue that a message came from; Celery's request knows exchange and routing key only."""
-    found: dict[tuple[Any, Any], str] = {}
 
     def find(exchange: Any, key: Any) -> Any:
-        name = found.get((exchange, key))
-        if name is None:
-            name = key
-            for queue in list(app.amqp.queues.values()) if exchange else ():
-                if queue.routing_key == key and queue.exchange and queue.exchange.name == exchange:
-                    name = queue.name
-                    break
-            if len(found) < 1000:
-                found[exchange, key] = name
-        return name
+        for queue in list(app.amqp.queues.values()) if exchange else ():
+            if queue.routing_key == key and queue.exchange and queue.exchange.name == exchange:
+                return queue.name
+        return key
 
     return find
 
@@ -162,8 +155,8 @@ class _Probe:
 
     def __init__(self, file: LedgerFile) -> None:
         self.file = file
-        self.tasks = Tasks(file)
         self.lost = Lost(file)
+        self.tasks = Tasks(file, self.lost)
         self.sampler: Optional[_Sampler] = None
 
     def connect(self) -> None:
@@ -175,15 +168,21 @@ class _Probe:
             (signals.worker_ready, self._ready),
             (signals.worker_shutting_down, self._shutting_down),
             (signals.worker_shutdown, self._shutdown),
-            (signals.task_received, self._received),
-            (signals.task_prerun, self._prerun),
-            (signals.task_postrun, self._postrun),
             (signals.task_retry, self._retry),
             (signals.task_revoked, self._revoked),
             (signals.task_unknown, self._unknown),
             (signals.task_rejected, self._rejected),
         ):
             signal.connect(_guarded(hook), weak=False)
+        for signal, hook in (
+            (signals.task_received, self.tasks.on_received),
+            (signals.task_prerun, self.tasks.on_prerun),
+            (signals.task_postrun, self.tasks.on_postrun),
+        ):
+            signal.connect(hook, weak=False)
+            # Signal's own option: it looks its receivers up once a sender, not at every task, and again
+            # when somebody connects or disconnects.
+            signal.use_caching = True
 
     def _forked(self) -> None:
         self.file.forked()
@@ -218,16 +217,6 @@ class _Probe:
 
     def _shutdown(self, **_: Any) -> None:
         self.lost.settle(force=True)
-
-    def _received(self, request: Any, **_: Any) -> None:
-        self.lost.received(request.id)
-        self.tasks.received(request)
-
-    def _prerun(self, task_id: str, task: Any, **_: Any) -> None:
-        self.tasks.started(task_id, task)
-
-    def _postrun(self, task_id: str, task: Any, retval: Any = None, state: Any = None, **_: Any) -> None:
-        self.tasks.ended(task_id, task, state, retval)
 
     def _retry(self, request: Any, **_: Any) -> None:
         if self.file.role == "main" and self.file.pool == "prefork":

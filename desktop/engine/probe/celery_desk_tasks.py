@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 if TYPE_CHECKING:
     from desktop.engine.probe.celery_desk_lines import (
-        PAYLOAD_CAP,
         LedgerFile,
         alive,
         described,
-        dumped,
         last_run,
+        payload,
         quote,
         quoted,
     )
 else:  # the folder itself is on the worker's path
-    from celery_desk_lines import PAYLOAD_CAP, LedgerFile, alive, described, dumped, last_run, quote, quoted
+    from celery_desk_lines import LedgerFile, alive, described, last_run, payload, quote, quoted
 
 DYING_SECONDS = 15.0  # how long a pool process that was told to die may take
 
@@ -35,19 +34,29 @@ class GreenClock:
     def __init__(self, greenlet: Any) -> None:
         self._greenlet = greenlet
         self._running: dict[Any, list[float]] = {}
-        self._previous = greenlet.settrace(self._switched)
+        self._tracer = self._make_tracer(greenlet.gettrace())
+        greenlet.settrace(self._tracer)
 
-    def _switched(self, event: str, args: Any) -> None:
+    def _make_tracer(self, previous: Any) -> Callable[[str, Any], None]:
         running = self._running
-        if running and (event == "switch" or event == "throw"):
-            left = running.get(args[0])
-            if left is not None:
-                left[0] += thread_time() - left[1]
-            came = running.get(args[1])
-            if came is not None:
-                came[1] = thread_time()
-        if self._previous is not None:
-            self._previous(event, args)
+
+        def switched(event: str, args: Any) -> None:
+            if running:
+                left, came = args
+                clock = running.get(left)
+                if clock is not None:
+                    clock[0] += thread_time() - clock[1]
+                clock = running.get(came)
+                if clock is not None:
+                    clock[1] = thread_time()
+
+        def chained(event: str, args: Any) -> None:
+            if event in ("switch", "throw"):
+                switched(event, args)
+            previous(event, args)
+
+        # Events other than these two do not exist yet; a tracer before ours may be told of them one day.
+        return switched if previous is None else chained
 
     def begin(self) -> list[float]:
         clock = [0.0, thread_time()]
@@ -57,7 +66,7 @@ class GreenClock:
     def end(self, clock: list[float]) -> Optional[float]:
         now = thread_time()
         self._running.pop(self._greenlet.getcurrent(), None)
-        if self._greenlet.gettrace() != self._switched:
+        if self._greenlet.gettrace() is not self._tracer:
             return None  # another tracer took over: switches were missed
         return clock[0] + now - clock[1]
 
@@ -65,64 +74,112 @@ class GreenClock:
 class Tasks:
     """What happens to tasks, as the process that receives or runs them sees it."""
 
-    def __init__(self, file: LedgerFile) -> None:
-        self.file = file
+    def __init__(self, file: LedgerFile, lost: Lost) -> None:
+        self.file, self.lost = file, lost
         self.green: Optional[GreenClock] = None
         self.queue_of: Callable[[Any, Any], Any] = lambda exchange, key: key
-        self._marks: dict[int, tuple[float, Any, Any]] = {}
+        self._marks: dict[Any, tuple[float, Any, Any]] = {}
+        self._doubled = 0  # marks that are kept by request: their task runs twice at once in this process
         self._names: dict[str, str] = {}
+        self._payloads: dict[bytes, str] = {}  # by message body: most workloads repeat a few
+        self._kinds: dict[tuple[Any, Any, Any], str] = {}
 
     def forked(self) -> None:
         self._marks.clear()
+        self._doubled = 0
 
-    def received(self, request: Any) -> None:
+    # The three on every task's way keep their own mistakes to themselves, in as few calls as can be.
+    def on_received(self, request: Any = None, **_: Any) -> None:
+        try:
+            self._received(request)
+        except Exception:
+            pass
+
+    def on_prerun(self, task_id: Any = None, task: Any = None, **_: Any) -> None:
+        try:
+            self._started(task_id, task)
+        except Exception:
+            pass
+
+    def on_postrun(
+        self, task_id: Any = None, task: Any = None, retval: Any = None, state: Any = None, **_: Any
+    ) -> None:
+        try:
+            self._ended(task_id, task, state, retval)
+        except Exception:
+            pass
+
+    def _received(self, request: Any) -> None:
+        if self.lost.settled:
+            self.lost.received(request.id)
         info = request.request_dict
-        body = request.body
-        small = not isinstance(body, (bytes, str)) or len(body) <= 4 * PAYLOAD_CAP
-        where = request.delivery_info or {}
-        eta = request.eta
+        where = request.delivery_info
+        task_id, root, eta = request.id, info.get("root_id"), request.eta
+        own = quote(task_id)
+        kind = (request.name, where.get("exchange"), where.get("routing_key"))
         self.file.write(
-            '{"k":"received","t":%.6f,"id":%s,"name":%s,"queue":%s,"args":%s,"kwargs":%s,"retries":%d,'
-            '"eta":%s,"root":%s,"parent":%s,"redelivered":%s}\n'
+            '{"k":"received","t":%.6f,"id":%s,%s,%s,"retries":%d,"eta":%s,"root":%s,"parent":%s,"redelivered":%s}\n'
             % (
                 time(),
-                quoted(request.id),
-                self._name(request.name),
-                quoted(self.queue_of(where.get("exchange"), where.get("routing_key"))),
-                dumped(info.get("args")) if small else "null",
-                dumped(info.get("kwargs")) if small else "null",
+                own,
+                self._kinds.get(kind) or self._kind(kind),
+                self._payload(request),
                 info.get("retries") or 0,
                 "null" if eta is None else "%.6f" % eta.timestamp(),
-                quoted(info.get("root_id")),
+                own if root == task_id else quoted(root),
                 quoted(info.get("parent_id")),
-                "true" if where.get("redelivered") or info.get("redelivered") else "false",
+                "true" if where.get("redelivered") else "false",
             )
         )
 
-    def started(self, task_id: str, task: Any) -> None:
+    def _payload(self, request: Any) -> str:
+        body = request.body
+        if not isinstance(body, bytes) or len(body) > 1024:
+            return payload(request)
+        known = self._payloads.get(body)
+        if known is None:
+            if len(self._payloads) > 500:
+                self._payloads.clear()
+            known = self._payloads[body] = payload(request)
+        return known
+
+    def _kind(self, kind: tuple[Any, Any, Any]) -> str:
+        """The members `name` and `queue` of a received line, kept for the next of that kind."""
+        name, exchange, key = kind
+        members = '"name":%s,"queue":%s' % (quoted(name), quoted(self.queue_of(exchange, key)))
+        if len(self._kinds) > 1000:
+            self._kinds.clear()
+        self._kinds[kind] = members
+        return members
+
+    def _started(self, task_id: str, task: Any) -> None:
         request = task.request_stack.top
         if request is None or request.is_eager:
             return
-        self.file.look()
+        now = time()
+        if now >= self.file.look_at:
+            self.file.look(now)
+        name = task.name
         self.file.write(
             '{"k":"started","t":%.6f,"id":%s,"name":%s,"retries":%d}\n'
-            % (time(), quoted(task_id), self._name(task.name), request.retries or 0)
+            % (now, quote(task_id), self._names.get(name) or self._name(name), request.retries or 0)
         )
-        # Keyed by the request, not by the task's id: the same task may run twice at once in this process.
+        key: Any = task_id
+        if key in self._marks:
+            key = id(request)
+            self._doubled += 1
         clock = thread_time() if self.green is None else self.green.begin()
-        self._marks[id(request)] = (perf_counter(), clock, sys.exc_info()[1])
+        self._marks[key] = (perf_counter(), clock, sys.exc_info()[1])
 
-    def ended(self, task_id: str, task: Any, state: Optional[str], retval: Any) -> None:
-        request = task.request_stack.top
-        mark = self._marks.pop(id(request), None)
+    def _ended(self, task_id: str, task: Any, state: Optional[str], retval: Any) -> None:
+        mark = self._mark(task_id, task)
         if mark is None:
             return
         began, clock, handled = mark
         run = perf_counter() - began
         cpu = thread_time() - clock if self.green is None else self.green.end(clock)
-        error = "null"
-        requeue = ""
         raised = sys.exc_info()[1]
+        error, requeue = "null", ""
         if raised is not None and raised is not handled:
             if self.file.role == "pool" and not isinstance(raised, Exception):
                 return  # the process ends; the main process knows as what it counts
@@ -132,30 +189,29 @@ class Tasks:
             if state == "REJECTED":
                 requeue = ',"requeue":true' if getattr(retval, "requeue", False) else ',"requeue":false'
         self.file.write(
-            '{"k":"ended","t":%.6f,"id":%s,"state":%s,"run":%.6f,"cpu":%s,"error":%s%s}\n'
-            % (
-                time(),
-                quoted(task_id),
-                quoted(state),
-                run,
-                "null" if cpu is None else "%.6f" % cpu,
-                error,
-                requeue,
-            )
+            '{"k":"ended","t":%.6f,"id":%s,"state":"%s","run":%.6f,"cpu":%s,"error":%s%s}\n'
+            % (time(), quote(task_id), state, run, "null" if cpu is None else "%.6f" % cpu, error, requeue)
         )
+
+    def _mark(self, task_id: str, task: Any) -> Optional[tuple[float, Any, Any]]:
+        """What `started` noted for this run; None for one that it left out."""
+        key: Any = task_id
+        if self._doubled and id(task.request_stack.top) in self._marks:
+            key = id(task.request_stack.top)
+            self._doubled -= 1
+        return self._marks.pop(key, None)
 
     def ended_unrun(self, task_id: Any, name: Any, message: Any, state: str, error: str) -> None:
         """A message that no task could be made of: received and ended, never started."""
         where = message.delivery_info or {}
         now = time()
         self.file.write(
-            '{"k":"received","t":%.6f,"id":%s,"name":%s,"queue":%s,"args":null,"kwargs":null,"retries":0,'
+            '{"k":"received","t":%.6f,"id":%s,%s,"args":null,"kwargs":null,"retries":0,'
             '"eta":null,"root":null,"parent":null,"redelivered":%s}\n'
             % (
                 now,
                 quoted(task_id),
-                quoted(name),
-                quoted(self.queue_of(where.get("exchange"), where.get("routing_key"))),
+                self._kind((name, where.get("exchange"), where.get("routing_key"))),
                 "true" if where.get("redelivered") else "false",
             )
         )
@@ -164,12 +220,10 @@ class Tasks:
             % (now, quoted(task_id), state, quote(error))
         )
 
-    def _name(self, name: Any) -> str:
-        known = self._names.get(name)
-        if known is None:
-            if len(self._names) > 1000:
-                self._names.clear()
-            known = self._names[name] = quoted(name)
+    def _name(self, name: str) -> str:
+        if len(self._names) > 1000:
+            self._names.clear()
+        known = self._names[name] = quote(name)
         return known
 
 
@@ -190,7 +244,7 @@ class Lost:
     def __init__(self, file: LedgerFile) -> None:
         self.file = file
         self._pending: dict[str, dict[str, Any]] = {}
-        self._settled: dict[str, None] = {}  # the last ones, so that no end is written twice
+        self.settled: dict[str, None] = {}  # the last ones, so that no end is written twice
         self._retried: set[str] = set()
 
     def watch(self) -> None:
@@ -204,10 +258,7 @@ class Lost:
 
     def received(self, task_id: str) -> None:
         """The task comes again: its next end is another one."""
-        if self._settled:
-            self._settled.pop(task_id, None)
-        if self._retried:
-            self._retried.discard(task_id)
+        self.settled.pop(task_id, None)
 
     def retried(self, task_id: str) -> None:
         self._retried.add(task_id)
@@ -235,6 +286,7 @@ class Lost:
         exc = getattr(exc, "exc", None) or exc  # billiard's ExceptionWithTraceback
         state = "FAILURE"
         if request.id in self._retried:
+            self._retried.discard(request.id)
             state = "RETRY"
         elif getattr(request, "_desk_requeue", False):
             state = "REJECTED"
@@ -260,11 +312,11 @@ class Lost:
     def _lost(self, request: Any, state: str, error: str, over: bool = False) -> None:
         """`over`: the run has ended already; else its process may still write the end itself."""
         task_id = request.id
-        if task_id in self._pending or task_id in self._settled:
+        if task_id in self._pending or task_id in self.settled:
             return
-        self._settled[task_id] = None
-        if len(self._settled) > 10000:
-            self._settled.pop(next(iter(self._settled)), None)
+        self.settled[task_id] = None
+        if len(self.settled) > 10000:
+            self.settled.pop(next(iter(self.settled)), None)
         self._pending[task_id] = {
             "t": time(),
             "pid": request.worker_pid,
