@@ -57,28 +57,28 @@ def test_a_broker_that_keeps_what_it_has_is_killed_in_the_middle_of_a_burst(
     loads: Loads, start_valkey: StartValkey, at: int
 ) -> None:
     valkey = start_valkey(appendonly="yes")
-    load = loads.start(valkey.url, Workload(NOOP, count=12_000))
+    load = loads.start(valkey.url, Workload(NOOP, count=30_000))
     load.until(lambda s: s.sent >= at, f"{at} tasks sent")
     valkey.kill()
     waiting = load.state(LoadState.WAITING)
     assert "127.0.0.1" in waiting.detail
     assert valkey.password not in waiting.detail
     valkey.restart()
-    sent = assert_exact(load, loads, 12_000)
+    sent = assert_exact(load, loads, 30_000)
     assert sorted(in_queue(valkey)) == sorted(sent)
 
 
 def test_a_broker_that_keeps_nothing_is_killed_in_the_middle_of_a_burst(
     loads: Loads, valkey: ValkeyServer
 ) -> None:
-    load = loads.start(valkey.url, Workload(NOOP, count=8_000))
+    load = loads.start(valkey.url, Workload(NOOP, count=20_000))
     load.until(lambda s: s.sent >= 1_000, "1,000 tasks sent")
     valkey.kill()
     forgotten = load.state(LoadState.WAITING).sent
     valkey.restart()
-    sent = assert_exact(load, loads, 8_000)
+    sent = assert_exact(load, loads, 20_000)
     there = in_queue(valkey)
-    assert len(set(there)) == len(there) == 8_000 - forgotten
+    assert len(set(there)) == len(there) == 20_000 - forgotten
     assert set(there) <= set(sent)
 
 
@@ -136,14 +136,14 @@ def test_a_frozen_broker_does_not_hold_up_a_cancel(loads: Loads, valkey: ValkeyS
 def test_what_a_frozen_broker_reads_later_is_not_sent_twice(loads: Loads, valkey: ValkeyServer) -> None:
     """Its socket still holds what was written before the connection was given up."""
     options = {"socket_timeout": 0.5}
-    load = loads.start(valkey.url, Workload(NOOP, count=5_000), transport_options=options)
+    load = loads.start(valkey.url, Workload(NOOP, count=20_000), transport_options=options)
     load.until(lambda s: s.sent > 1_000, "1,000 tasks sent")
     os.kill(valkey.pid, signal.SIGSTOP)
     try:
         load.until(lambda s: s.in_doubt > 0, "tasks in doubt")
     finally:
         os.kill(valkey.pid, signal.SIGCONT)
-    sent = assert_exact(load, loads, 5_000)
+    sent = assert_exact(load, loads, 20_000)
     assert sorted(in_queue(valkey)) == sorted(sent)
 
 
