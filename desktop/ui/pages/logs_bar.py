@@ -33,7 +33,7 @@ class ServiceChip(QAbstractButton):
         self.setToolTip(f"Show or hide {service}; double-click shows only {service}")
 
     def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().horizontalAdvance(self.text()) + 38, 28)
+        return QSize(self.fontMetrics().horizontalAdvance(self.text()) + 38, 34)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, theme = QPainter(self), Theme.current
@@ -42,7 +42,7 @@ class ServiceChip(QAbstractButton):
         edge = theme.color("focus" if self.hasFocus() else "line_strong" if on else "line")
         painter.setPen(QPen(edge, 2 if self.hasFocus() else 1))
         painter.setBrush(theme.color("surface" if on else "hover" if self.underMouse() else "window"))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 13, 13)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 3, -1, -3), 13, 13)
         colour = theme.color_of(self.text())
         painter.setPen(QPen(colour, 1.5))
         painter.setBrush(colour if on else Qt.BrushStyle.NoBrush)
@@ -93,6 +93,9 @@ class FilterBar(QWidget):
         for chip in self.chips.values():
             self._flow.removeWidget(chip)
             self._flow.addWidget(chip)
+        # Widgets that are shown already do not tell a layout that it has something to do.
+        self._flow.invalidate()
+        self._flow.activate()
         if self._wanted in self.chips:
             self.only(self._wanted)
 
@@ -142,7 +145,6 @@ class SearchBar(QWidget):
         self.field.setPlaceholderText("Find")
         self.field.setAccessibleName("Find in the log")
         self.field.setFixedWidth(240)
-        self.field.setClearButtonEnabled(True)
         self.regex_button = _toggle("Regular expression", "", ".*")
         self.count = label("", "small", "muted")
         self.count.setFixedWidth(84)

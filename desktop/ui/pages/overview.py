@@ -17,7 +17,7 @@ from desktop.ui.widgets.containers import Card, Column
 from desktop.ui.widgets.flow import FlowView
 from desktop.ui.widgets.labels import label
 
-_MARGIN, _GAP = 16, 12
+_MARGIN, _GAP = 16, 10
 _EVENTS_WIDTH = 280
 
 
@@ -36,8 +36,9 @@ class OverviewPage(Page):
         self._below.addWidget(self._running())
         column = Column(_MARGIN, _GAP)
         column.setAccessibleName("Overview")
+        column.body.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, 8)
         column.body.addWidget(self.stats)
-        picture = Card(padding=14)
+        picture = Card(padding=12)
         picture.add(self.flow)
         self._picture = picture
         column.body.addWidget(picture)

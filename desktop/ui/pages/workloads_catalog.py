@@ -69,7 +69,6 @@ class Catalog(QWidget):
         self.search = QLineEdit()
         self.search.setPlaceholderText("Find a task")
         self.search.setAccessibleName("Find a task")
-        self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.note = label("Reading the app's tasks…", tone="muted", wrap=True)
         self._list = Column(0, 2)

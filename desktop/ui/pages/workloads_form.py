@@ -91,7 +91,7 @@ class WorkloadForm(Card):
         self.queue.setAccessibleName("Queue")
         self.countdown = OptionalNumber("Countdown in seconds", "none", whole=False)
         self.count = OptionalNumber("How many tasks", "no end")
-        self.rate = OptionalNumber("Tasks a second", "as fast as possible", whole=False)
+        self.rate = OptionalNumber("Tasks a second", "full speed", whole=False)
         self.seconds = OptionalNumber("For how many seconds", "no limit", whole=False)
         self.says = label("", tone="muted", wrap=True)
         self.submit = QPushButton("Submit")

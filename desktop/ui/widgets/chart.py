@@ -81,7 +81,7 @@ class Chart(QWidget):
         self._has_data = False
         self._warming = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(320, 104)
+        self.setMinimumSize(320, 106 if time_words else 94)
         self.setAccessibleName(f"{title}: {empty}")
         axis.cross_moved.connect(self._follow_cross)
         axis.span_changed.connect(self._follow_span)

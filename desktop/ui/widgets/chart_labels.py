@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from desktop.ui.widgets.chart_plot import Plot
 
 _ROW = 17  # height of a read-out row
+_READOUT_TOP = 12  # beside the title, where there is nothing else
 _SWATCH = 10
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -184,7 +185,7 @@ def paint_readout(painter: QPainter, plot: Plot) -> None:
     if not readings:
         return
     area, ink = plot.area(), plot.ink
-    places = spread([r.y for r in readings], _ROW, area.top() - 2, area.bottom() + 6)
+    places = spread([r.y for r in readings], _ROW, _READOUT_TOP, area.bottom() + 8)
     left, right = area.right() + 10, plot.viewport().width() - 14.0
     painter.setFont(ink.small)
     for reading, y in zip(readings, places, strict=True):
@@ -193,7 +194,8 @@ def paint_readout(painter: QPainter, plot: Plot) -> None:
     hidden = places.count(None)
     if hidden:
         painter.setPen(ink.muted)
-        painter.drawText(QRectF(left, area.top() - 20, right - left, _ROW), int(_RIGHT), f"+ {hidden} more")
+        box = QRectF(left, 0, right - left, _READOUT_TOP)
+        painter.drawText(box, int(_RIGHT), f"+ {hidden} more")
 
 
 def _paint_row(painter: QPainter, ink: Ink, reading: Reading, y: int, left: float, right: float) -> None:

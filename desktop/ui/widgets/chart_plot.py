@@ -26,7 +26,7 @@ from desktop.ui.widgets.chart_scale import LEFT, RIGHT, Unit, YScale, time_ticks
 TOP = 34  # title
 BOTTOM = 22  # words of the time axis
 _BELOW = 8  # the same without words
-_LINE_EVERY = 26  # px between grid lines, at least
+_LINE_EVERY = 22  # px between grid lines, at least
 
 Read = Callable[[str], Series]
 

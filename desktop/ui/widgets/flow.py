@@ -13,7 +13,7 @@ from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_line import queue_tone
 from desktop.ui.widgets.flow_nodes import HEAD, QUEUE_ROW, BrokerNode, LoadNode, WorkerNode, tone_colour
 
-_ROW, _SPACE = 54, 8  # height of a worker, space between two
+_ROW, _SPACE = 52, 6  # height of a worker, space between two
 _ONE_COLUMN = 4  # so many workers stand in one column; beyond that, two
 _DOTS = 3  # on each line that flows
 _STEPS = 14  # turns of the clock that a dot needs from end to end

@@ -76,9 +76,15 @@ class LogView(QAbstractScrollArea):
         self._tell()
 
     def show_all(self) -> None:
-        """The filter, the search or the wrapping changed: lay out anew, and stay near the same line."""
+        """The model was filtered anew: lay out again, and stay near the same line."""
+        self._lay_out_again()
+
+    def _lay_out_again(self, wrapping: bool | None = None) -> None:
         seq = self._top_seq()
-        self._anchor = self._last = self.current = -1
+        if wrapping is None:
+            self._anchor = self._last = self.current = -1  # rows have other numbers now
+        else:
+            self.wrapping = wrapping
         self._measure()
         if not self.following:
             self._move_to(self._height_of_first(self._row_of_seq(seq)))
@@ -94,12 +100,13 @@ class LogView(QAbstractScrollArea):
 
     def wrap(self, on: bool) -> None:
         """Break long lines, or let them be reached by scrolling sideways."""
-        self.wrapping = on
-        self.show_all()
+        self._lay_out_again(on)
 
     def go_to_hit(self, forward: bool = True) -> None:
         """Bring the next (or previous) search hit into view."""
-        start = self.current if self.current >= 0 else self._first_row() - 1
+        start = self.current
+        if start < 0:
+            start = self._first_row() - 1 if forward else self._row_at(self.viewport().height()) + 1
         self.current = self.model.next_hit(start, forward)
         if self.current >= 0:
             self.follow(False)
@@ -137,7 +144,7 @@ class LogView(QAbstractScrollArea):
         """Lay all rows out and set the scroll bars."""
         rows = self.model.rows
         names = {row.line.service for row in rows[-500:]} | {"broker"}
-        self._service_width = (max(len(name) for name in names) + 3) * self._char
+        self._service_width = (max(len(name) for name in names) + 4) * self._char
         if self.wrapping:
             columns = self._columns()
             self._ends = list(accumulate(max(1, -(-len(row.line.text) // columns)) for row in rows))
