@@ -131,6 +131,7 @@ class ActionButton(QPushButton):
         super().__init__()
         self._action = action
         self._worded = text
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click needs no ring
         self.setProperty("kind", kind)
         self.setCheckable(action.isCheckable())
         if icon:

@@ -10,14 +10,13 @@ from importlib.resources import files
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
 from desktop.ui.theme import Theme
 
 _FOLDER = files("resources") / "icons"
-_RATIOS = (1.0, 2.0)
 _NAME, _TOKEN = "iconName", "iconToken"  # dynamic properties of a widget with an icon
 
 
@@ -70,9 +69,8 @@ def icon(name: str, token: str = "text", size: int = 16) -> QIcon:
 
 
 def _ratios() -> set[float]:
-    app = QApplication.instance()
-    own = app.devicePixelRatio() if isinstance(app, QApplication) else 1.0
-    return {*_RATIOS, own}
+    """Of the screens that a window may be moved to."""
+    return {screen.devicePixelRatio() for screen in QGuiApplication.screens()}
 
 
 def set_icon(target: Any, name: str, token: str = "text") -> None:

@@ -67,6 +67,7 @@ class Rail(QFrame):
         button.setCheckable(True)
         button.setAccessibleName(info.word)
         button.setToolTip(action.toolTip())
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click needs no ring
         button.setCursor(Qt.CursorShape.PointingHandCursor)
         icons.set_icon(button, info.icon, "muted")
         button.clicked.connect(action.trigger)

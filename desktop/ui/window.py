@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
@@ -19,12 +19,14 @@ from desktop.ui.header import Header
 from desktop.ui.memory import Memory
 from desktop.ui.notices import Notice, Notices, leftover_notice
 from desktop.ui.page import PAGES, Page, PageInfo
-from desktop.ui.palette import Palette
 from desktop.ui.rail import Rail
-from desktop.ui.shortcut_sheet import ShortcutSheet
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.theme import Scheme, Theme
 from desktop.ui.widgets.toast import Toasts
+
+if TYPE_CHECKING:
+    from desktop.ui.palette import Palette
+    from desktop.ui.shortcut_sheet import ShortcutSheet
 
 SMALLEST = (1024, 680)
 _PORT = "port-taken"
@@ -99,8 +101,22 @@ class Window(QMainWindow):
         row.addWidget(self.rail)
         row.addLayout(column, 1)
         self.setCentralWidget(centre)
-        self.palette_box = Palette(self, self.commands)
-        self.sheet = ShortcutSheet(self, self.commands)
+
+    # Imported when they are first opened: the first paint does not wait for them.
+
+    @cached_property
+    def palette_box(self) -> Palette:
+        """The command palette."""
+        from desktop.ui.palette import Palette
+
+        return Palette(self, self.commands)
+
+    @cached_property
+    def sheet(self) -> ShortcutSheet:
+        """The sheet of shortcuts."""
+        from desktop.ui.shortcut_sheet import ShortcutSheet
+
+        return ShortcutSheet(self, self.commands)
 
     def _connect(self) -> None:
         self.bridge.snapshot_changed.connect(self._show_everything)
@@ -257,6 +273,7 @@ class Window(QMainWindow):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.bridge.start()
+        self.setFocus()  # not the first button of the rail, with a ring around it
         if self.page is None:
             # One turn of the event loop paints the frame; only then is anything heavy imported.
             QTimer.singleShot(0, self, self._first_page)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_UNITS = ("B", "KB", "MB", "GB", "TB")
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def count(number: int, word: str, words: str = "") -> str:
@@ -30,7 +30,7 @@ def _two(whole: int, large: int, word: str, small: int, small_word: str) -> str:
 
 
 def memory(size: float) -> str:
-    """Bytes for people, in steps of 1024: "812 KB", "41.3 MB"."""
+    """Bytes for people, in steps of 1024: "812 KiB", "41.3 MiB"."""
     for unit in _UNITS:
         if size < 1000 or unit == _UNITS[-1]:
             return f"{size:.0f} {unit}" if size >= 100 or unit == "B" else f"{size:.1f} {unit}"

@@ -38,7 +38,7 @@ print(hand_over(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
 
 
 def second_start(stack: Path | None) -> subprocess.Popen[str]:
-    """A second start, as far as it asks the first: a process of its own, for Qt holds the GIL while it waits."""
+    """A second start as far as it asks the first. In a process: Qt holds the GIL while it waits."""
     words = [sys.executable, "-c", SECOND, *([str(stack)] if stack else [])]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 

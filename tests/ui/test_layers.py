@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from desktop.engine.api import Desk
+from tests.support.fake_desk import FakeDesk
 
 ROOT = Path(__file__).parents[2] / "desktop"
 UI = sorted((ROOT / "ui").rglob("*.py"))
@@ -48,3 +52,11 @@ def test_the_bridge_is_without_widgets() -> None:
     qt = {name for name in imports(ROOT / "bridge.py") if under(name, "PySide6")}
     assert qt == {"PySide6.QtCore"}
     assert not [name for name in imports(ROOT / "bridge.py") if under(name, "desktop.ui")]
+
+
+def test_the_fake_engine_has_every_verb_of_the_interface_as_it_is() -> None:
+    verbs = [name for name in vars(Desk) if not name.startswith("_")]
+    assert len(verbs) > 20
+    for name in verbs:
+        wanted = inspect.signature(getattr(Desk, name))
+        assert inspect.signature(getattr(FakeDesk, name)) == wanted, name

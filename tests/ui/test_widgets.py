@@ -241,9 +241,9 @@ def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
     [
         (0, "0 B"),
         (812, "812 B"),
-        (812 * 1024, "812 KB"),
-        (41.3 * 1024**2, "41.3 MB"),
-        (2.5 * 1024**4, "2.5 TB"),
+        (812 * 1024, "812 KiB"),
+        (41.3 * 1024**2, "41.3 MiB"),
+        (2.5 * 1024**4, "2.5 TiB"),
     ],
 )
 def test_memory_is_said_as_people_do(size: float, said: str) -> None:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QFileDialog,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -161,6 +162,31 @@ def test_saving_a_shipped_stack_offers_a_place_of_its_own(
     window.commands["stack.save"].trigger()
     qtbot.waitUntil(lambda: bool(window.toasts.shown))
     assert "Save as…" in visible_buttons(window.toasts.shown[0])
+
+
+@pytest.mark.parametrize(("verb", "call"), [("stack.open", "open_stack"), ("stack.save_as", "save_stack")])
+def test_a_file_is_asked_for_and_taken(
+    make_window: Make, qtbot: QtBot, tmp_path: Path, verb: str, call: str
+) -> None:
+    desk = FakeDesk(state=StackState.STOPPED)
+    window = make_window(desk)
+    window.commands[verb].trigger()
+    asked = window.findChild(QFileDialog)
+    assert asked.isVisible()
+    asked.fileSelected.emit(str(tmp_path / "mail.toml"))
+    asked.close()
+    assert [Path(args[0]) for args in desk.called(call)] == [tmp_path / "mail.toml"]
+    qtbot.waitUntil(lambda: "mail.toml" in window.toasts.shown[0].text if window.toasts.shown else False)
+
+
+def test_a_shipped_stack_is_opened_by_its_name(make_window: Make) -> None:
+    desk = FakeDesk(state=StackState.STOPPED)
+    make_window(desk).commands["stack.open:gevent"].trigger()
+    assert desk.called("open_stack") == [("gevent",)]
+
+
+def test_the_focus_starts_on_no_button(window: Window) -> None:
+    assert not isinstance(QApplication.focusWidget(), QAbstractButton)
 
 
 # -- notices
