@@ -151,7 +151,8 @@ class Palette(Overlay):
         able = [a for a in self._commands.all() if a.listed and self._commands[a.key].isEnabled()]
         rated = [(_fit(typed, action), action) for action in able]
         kept = [(points, action) for points, action in rated if points is not None]
-        kept.sort(key=lambda pair: -pair[0])
+        if typed.strip():
+            kept.sort(key=lambda pair: -pair[0])
         self._model.replace_all([action for _points, action in kept])
         self.list.setVisible(bool(kept))
         self.none.setVisible(not kept)

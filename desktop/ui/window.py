@@ -56,8 +56,9 @@ class Window(QMainWindow):
         self.bridge = Bridge(desk, self)
         self.commands = Actions(self)
         self.toasts = Toasts(self)
-        self._add_verbs()
+        self._add_pages()
         self.stack_commands = StackCommands(self, self)
+        self._add_verbs()
         self._build()
         self._restore()
         self._wanted = page or str(self.memory.get("page", ""))
@@ -66,12 +67,14 @@ class Window(QMainWindow):
 
     # -- building
 
-    def _add_verbs(self) -> None:
+    def _add_pages(self) -> None:
         for number, info in enumerate(self._pages.values(), 1):
             go, keys = partial(self.go, info.key), f"Ctrl+{number}"
             self.commands.add(
                 Action(f"page.{info.key}", info.word, go, info.icon, keys, f"Go to {info.word}", "Go")
             )
+
+    def _add_verbs(self) -> None:
         for scheme, icon in ((Scheme.SYSTEM, "monitor"), (Scheme.LIGHT, "sun"), (Scheme.DARK, "moon")):
             word = "as the system" if scheme is Scheme.SYSTEM else scheme.value
             choose = partial(self.choose_scheme, scheme)
