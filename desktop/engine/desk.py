@@ -283,6 +283,7 @@ class LocalDesk:
                 log.exception("a subscriber failed")
 
     def _write_session(self) -> None:
+        self._snapshot = None
         live = self._live
         if live is None or live.endpoint is None:
             return
@@ -512,6 +513,7 @@ class LocalDesk:
         def begin() -> int:
             self._running()
             assert self._loads is not None
+            self._snapshot = None
             return self._loads.submit(workload)
 
         return self._loop.ask(begin)

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from desktop.engine.api import (
@@ -26,6 +27,7 @@ from desktop.engine.api import (
 from desktop.engine.desk import LocalDesk
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from desktop.engine.stack.parse import parse_stack, read_stack
+from tests.support.up import Up
 from tests.support.waiting import eventually, runs
 
 STACK = """
@@ -58,6 +60,12 @@ def worker(desk: LocalDesk, name: str) -> WorkerSnapshot:
     found = desk.snapshot().worker(name)
     assert found is not None, name
     return found
+
+
+def solo_file(folder: Path) -> Path:
+    file = folder / "solo.toml"
+    file.write_text('name = "solo"\n[[worker]]\nname = "w1"\npool = "solo"\n')
+    return file
 
 
 def sleeping(seconds: float, count: int, queue: str | None = None) -> Workload:
@@ -105,11 +113,13 @@ def test_a_stack_is_shaped_while_it_runs(open_desk: Callable[[str], LocalDesk], 
     eventually(lambda: worker(desk, "w2").service.state is State.READY, "w2 answers")
     desk.add_queue("w1", "more").result(20)
     desk.submit(sleeping(0.01, 5, "more")).result(20)
-    eventually(lambda: worker(desk, "w1").done >= 5, "the new queue is consumed")
+    eventually(lambda: worker(desk, "w1").done >= 45, "the new queue is consumed")
     desk.cancel_queue("w1", "more").result(20)
     desk.submit(sleeping(0.01, 3, "more")).result(20)
-    depth = lambda: {q.name: q.waiting for q in desk.snapshot().queues}.get("more")  # noqa: E731
-    eventually(lambda: depth() == 3, "nobody consumes it any more")
+    more = lambda: {q.name: q for q in desk.snapshot().queues}["more"]  # noqa: E731
+    # A request for the next message that was under way when the queue was cancelled may still get one.
+    eventually(lambda: more().waiting >= 2, "nobody consumes it any more")
+    assert more().consumers == ()
     with pytest.raises(DeskError, match="already"):
         desk.add_worker(WorkerSpec(name="w2")).result(20)
     desk.remove_worker("w2").result(60)
@@ -128,7 +138,12 @@ def test_a_stack_is_shaped_while_it_runs(open_desk: Callable[[str], LocalDesk], 
     assert worker(desk, "w1").service.state is State.STOPPED
     desk.start_service("w1").result(10)
     eventually(lambda: worker(desk, "w1").service.state is State.READY, "w1 answers again")
-    assert {m.kind for m in desk.snapshot().marks} >= {MarkKind.STARTED, MarkKind.READY, MarkKind.SETTINGS, MarkKind.LOAD}
+    assert {m.kind for m in desk.snapshot().marks} >= {
+        MarkKind.STARTED,
+        MarkKind.READY,
+        MarkKind.SETTINGS,
+        MarkKind.LOAD,
+    }
     assert any(line.service == "w1" and "ready." in line.text for line in desk.log_lines(limit=20_000))
     assert len(desk.series("cpu:w1").t) > 3
     desk.stop().result(60)
@@ -160,7 +175,8 @@ def test_a_pool_process_is_killed_and_told(open_desk: Callable[[str], LocalDesk]
     desk.start().result(60)
     desk.submit(sleeping(20, 1)).result(20)
     busy = eventually(
-        lambda: next((p for p in worker(desk, "w1").processes if p.task_id), None), "a pool process runs the task"
+        lambda: next((p for p in worker(desk, "w1").processes if p.task_id), None),
+        "a pool process runs the task",
     )
     offers = {offer.signal: offer for offer in desk.signal_offers("w1", busy.pid)}
     assert set(offers) == {"TERM", "INT", "QUIT", "KILL", "STOP", "CONT"}
@@ -168,7 +184,8 @@ def test_a_pool_process_is_killed_and_told(open_desk: Callable[[str], LocalDesk]
     desk.send_signal("w1", "KILL", busy.pid).result(10)
     eventually(lambda: desk.snapshot().totals.failed == 1, "the worker tells of its lost process")
     mark = eventually(
-        lambda: next((m for m in desk.snapshot().marks if m.kind is MarkKind.KILLED), None), "a mark on the time line"
+        lambda: next((m for m in desk.snapshot().marks if m.kind is MarkKind.KILLED), None),
+        "a mark on the time line",
     )
     assert f"pool process {busy.pid} of w1 was ended by SIGKILL" in mark.text
     assert not runs(busy.pid)
@@ -227,14 +244,12 @@ def test_a_shipped_stack_is_saved_under_a_name_of_ones_own(nothing_left: None, t
 
 
 def test_adopting_what_a_crashed_panel_left(open_desk: Callable[[str], LocalDesk], tmp_path: Path) -> None:
-    from tests.support.up import Up
-
-    crashed = Up("solo")
+    crashed = Up(solo_file(tmp_path))
     ready = crashed.wait_all_ready("broker", "w1")
-    import psutil
-
     guardians = [
-        child.pid for child in psutil.Process(crashed.process.pid).children() if "guardian" in " ".join(child.cmdline())
+        child.pid
+        for child in psutil.Process(crashed.process.pid).children()
+        if "guardian" in " ".join(child.cmdline())
     ]
     os.kill(crashed.process.pid, signal.SIGSTOP)
     os.kill(guardians[0], signal.SIGKILL)

@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 TICK = 0.5  # seconds between two looks at health
 MARKS_KEPT = 1000
 LOGS_KEPT = 10  # log files per service: a crash loop must not fill the disk
+POOL_STATUS_LIMIT = 10.0  # seconds that Celery may take to replace a pool process (up to 5 measured)
 ROTATE_EVERY = 10  # ticks
 
 Heard_ = Callable[[ServiceEvent], None]
@@ -308,20 +309,34 @@ class LiveStack:
             for pid in self.feed.pool_pids(name, worker.starts):
                 if pid not in self._pool_watches and pid != worker.pid:
                     with contextlib.suppress(ProcessLookupError, OSError):
-                        watch = self.loop.watch_exit(pid, functools.partial(self._pool_process_gone, pid))
+                        gone = functools.partial(self._pool_process_gone, pid)
+                        watch = self.loop.watch_exit(pid, gone, keep=True)
                         self._pool_watches[pid] = (name, watch)
 
     def _pool_process_gone(self, pid: int) -> None:
         name, watch = self._pool_watches.pop(pid)
         worker = self.workers.get(name)
-        if watch.status is None or worker is None or worker.process is None:
-            return  # the worker went with it: that is told already
-        code = os.waitstatus_to_exitcode(watch.status)
+        if worker is None or worker.process is None or worker.state is State.STOPPING:
+            watch.close()  # the worker went with it, or ends it: that is told already
+            return
         task = self.feed.task_of(name, worker.starts, pid)
-        if code >= 0 or worker.state is State.STOPPING or (code == -signal.SIGTERM and task is None):
+        seen = time.time()
+        self._tell_pool_process(f"pool process {pid} of {name}", name, watch, task, seen)
+
+    def _tell_pool_process(
+        self, who: str, name: str, watch: ExitWatch, task: str | None, seen: float
+    ) -> None:
+        """Its status is known when Celery has asked for it, which takes a moment."""
+        status = watch.ask_status()
+        if status is None and time.time() - seen < POOL_STATUS_LIMIT and not self._ending:
+            self.loop.later(0.1, functools.partial(self._tell_pool_process, who, name, watch, task, seen))
+            return
+        watch.close()
+        code = os.waitstatus_to_exitcode(status) if status is not None else 0
+        if code >= 0 or (code == -signal.SIGTERM and task is None):
             return  # it left by itself, or the pool shrank: Celery sends SIGTERM for that
-        text = f"pool process {pid} of {name} was ended by {signal_name(-code)}"
-        self.mark(Mark(time.time(), MarkKind.KILLED, name, f"{text}, while it ran {task}" if task else text))
+        text = f"{who} was ended by {signal_name(-code)}"
+        self.mark(Mark(seen, MarkKind.KILLED, name, f"{text}, while it ran {task}" if task else text))
 
     # changes while it runs
 

@@ -8,6 +8,7 @@ the loop at once, nothing polls.
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import heapq
 import itertools
@@ -55,19 +56,30 @@ class ExitWatch:
     gone: Callable[[], None] | None
     fd: int | None = None
     status: int | None = None  # wait status, where the kernel tells it to a non-parent
+    keep: bool = False  # stay open after the exit, for `ask_status`
 
     def close(self) -> None:
         """Stop watching."""
         self.gone = None
         if self.fd is not None:
-            self.loop._selector.unregister(self.fd)
+            with contextlib.suppress(KeyError):
+                self.loop._selector.unregister(self.fd)
             os.close(self.fd)
             self.fd = None
 
+    def ask_status(self) -> int | None:
+        """The wait status; a stranger is told only once the parent has asked, so it may come later."""
+        self.status = exit_status(self.fd) if self.status is None else self.status
+        return self.status
+
     def fire(self) -> None:
         gone = self.gone
-        self.status = exit_status(self.fd)
-        self.close()
+        self.ask_status()
+        if self.keep and self.fd is not None:
+            self.gone = None
+            self.loop._selector.unregister(self.fd)
+        else:
+            self.close()
         if gone is not None:
             gone()
 
@@ -114,12 +126,12 @@ class Loop(threading.Thread):
         heapq.heappush(self._timers, timer)
         return timer
 
-    def watch_exit(self, pid: int, gone: Callable[[], None]) -> ExitWatch:
+    def watch_exit(self, pid: int, gone: Callable[[], None], keep: bool = False) -> ExitWatch:
         """Call `gone` once when the process has ended (a child is then still a zombie).
 
-        Raises ProcessLookupError when there is no such process.
+        With `keep` the watch stays open after it, to be asked for the status, until it is closed. Raises ProcessLookupError when there is no such process.
         """
-        watch = ExitWatch(self, pid, gone)
+        watch = ExitWatch(self, pid, gone, keep=keep)
         if HAS_PIDFD:
             watch.fd = os.pidfd_open(pid)
             self._selector.register(watch.fd, selectors.EVENT_READ, watch)

@@ -37,6 +37,9 @@ class Curve:
             return
         if self.line.style is LineStyle.STEP:
             x, y = steps(x, y)
+        if not len(y):
+            self.polygons = []
+            return
         finite = np.isfinite(y)
         parts = [slice(0, len(y))] if finite.all() else _runs(finite)
         self.polygons = [_polygon(x[part], y[part]) for part in parts]
