@@ -20,7 +20,7 @@ def grab(
     folder: Path,
     schemes: Sequence[Scheme] = SCHEMES,
     sizes: Sequence[tuple[int, int]] = SIZES,
-    settle: float = 0.3,
+    settle: float = 0.8,
 ) -> list[Path]:
     """Save `<page>-<scheme>-<width>x<height>.png` for each page; returns the files.
 
