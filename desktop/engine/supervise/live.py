@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
-import signal
 import threading
 import time
 from collections import deque
@@ -33,8 +31,8 @@ from desktop.engine.stack.model import StackSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise.control import ControlClient, Heard
 from desktop.engine.supervise.guard import Guard
-from desktop.engine.supervise.loop import ExitWatch, Loop
-from desktop.engine.supervise.outcome import signal_name
+from desktop.engine.supervise.loop import Loop
+from desktop.engine.supervise.pool_processes import PoolProcesses
 from desktop.engine.supervise.ports import free_port
 from desktop.engine.supervise.process import ManagedProcess
 from desktop.engine.supervise.service import Service
@@ -46,7 +44,6 @@ log = logging.getLogger(__name__)
 TICK = 0.5  # seconds between two looks at health
 MARKS_KEPT = 1000
 LOGS_KEPT = 10  # log files per service: a crash loop must not fill the disk
-POOL_STATUS_LIMIT = 10.0  # seconds that Celery may take to replace a pool process (up to 5 measured)
 ROTATE_EVERY = 10  # ticks
 
 Heard_ = Callable[[ServiceEvent], None]
@@ -85,7 +82,9 @@ class LiveStack:
         self._last_ping = 0.0
         self._ending = False
         self._waiters: list[tuple[Callable[[], bool], Callable[[], None]]] = []
-        self._pool_watches: dict[int, tuple[str, ExitWatch]] = {}
+        self._pool_processes = PoolProcesses(
+            loop, self._pool_process_wanted, self._task_of, self._pool_process_ended
+        )
         self.broker = BrokerService(self, spec.broker)
         self.web = WebService(self, spec.web) if spec.web is not None else None
         if self.web is not None and not self.web.port:
@@ -275,7 +274,8 @@ class LiveStack:
             self._ping_all([w.node for w in alive if w.state in (State.READY, State.SILENT)])
         if self._ticks % ROTATE_EVERY == 0:
             threading.Thread(target=self._bound_logs, name="log-bounds", daemon=True).start()
-        self._watch_pool_processes()
+        for worker in alive:
+            self._pool_processes.watch(worker.name, self.feed.pool_pids(worker.name, worker.starts))
 
     def broker_health(self, now: float) -> None:
         """A PONG every two seconds."""
@@ -301,42 +301,16 @@ class LiveStack:
         with contextlib.suppress(OSError):
             prune(self.logs_folder, LOGS_KEPT, [s.log_file for s in self.services() if s.log_file])
 
-    def _watch_pool_processes(self) -> None:
-        """A pool process that dies by a signal is a mark on the time line."""
-        for name, worker in self.workers.items():
-            if worker.process is None:
-                continue
-            for pid in self.feed.pool_pids(name, worker.starts):
-                if pid not in self._pool_watches and pid != worker.pid:
-                    with contextlib.suppress(ProcessLookupError, OSError):
-                        gone = functools.partial(self._pool_process_gone, pid)
-                        watch = self.loop.watch_exit(pid, gone, keep=True)
-                        self._pool_watches[pid] = (name, watch)
-
-    def _pool_process_gone(self, pid: int) -> None:
-        name, watch = self._pool_watches.pop(pid)
+    def _pool_process_wanted(self, name: str) -> bool:
+        """Not while the worker ends: that is told already."""
         worker = self.workers.get(name)
-        if worker is None or worker.process is None or worker.state is State.STOPPING:
-            watch.close()  # the worker went with it, or ends it: that is told already
-            return
-        task = self.feed.task_of(name, worker.starts, pid)
-        seen = time.time()
-        self._tell_pool_process(f"pool process {pid} of {name}", name, watch, task, seen)
+        return worker is not None and worker.process is not None and worker.state is not State.STOPPING
 
-    def _tell_pool_process(
-        self, who: str, name: str, watch: ExitWatch, task: str | None, seen: float
-    ) -> None:
-        """Its status is known when Celery has asked for it, which takes a moment."""
-        status = watch.ask_status()
-        if status is None and time.time() - seen < POOL_STATUS_LIMIT and not self._ending:
-            self.loop.later(0.1, functools.partial(self._tell_pool_process, who, name, watch, task, seen))
-            return
-        watch.close()
-        code = os.waitstatus_to_exitcode(status) if status is not None else 0
-        if code >= 0 or (code == -signal.SIGTERM and task is None):
-            return  # it left by itself, or the pool shrank: Celery sends SIGTERM for that
-        text = f"{who} was ended by {signal_name(-code)}"
-        self.mark(Mark(seen, MarkKind.KILLED, name, f"{text}, while it ran {task}" if task else text))
+    def _task_of(self, name: str, pid: int) -> str | None:
+        return self.feed.task_of(name, self.workers[name].starts, pid)
+
+    def _pool_process_ended(self, t: float, name: str, text: str) -> None:
+        self.mark(Mark(t, MarkKind.KILLED, name, text))
 
     # changes while it runs
 

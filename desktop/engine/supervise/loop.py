@@ -129,7 +129,8 @@ class Loop(threading.Thread):
     def watch_exit(self, pid: int, gone: Callable[[], None], keep: bool = False) -> ExitWatch:
         """Call `gone` once when the process has ended (a child is then still a zombie).
 
-        With `keep` the watch stays open after it, to be asked for the status, until it is closed. Raises ProcessLookupError when there is no such process.
+        With `keep` the watch stays open after it, to be asked for the status, until it is closed. Raises
+        ProcessLookupError when there is no such process.
         """
         watch = ExitWatch(self, pid, gone, keep=keep)
         if HAS_PIDFD:
