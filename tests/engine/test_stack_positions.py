@@ -130,7 +130,7 @@ _LINE = st.one_of(
 
 
 @given(st.lists(_LINE, max_size=8).map("\n".join))
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=400, deadline=None, database=None)
 def test_the_walk_agrees_with_the_parser(text: str) -> None:
     try:
         data = tomllib.loads(text)

@@ -60,13 +60,13 @@ INCLUDED = ("imports", "include")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of Celery. `group` is the part of its name that Celery keeps it under, if any."""
+    """A setting of Celery."""
 
     name: str
     kind: (
         str  # Celery's word for its type: "bool", "int", "float", "string", "list", "tuple", "dict", "any", …
     )
-    group: str
+    plain: bool  # whether Celery's command line finds its type by itself
     default: object  # where it is a plain value
 
 
@@ -98,15 +98,18 @@ def _namespace(call: ast.Call, group: str) -> Iterator[Setting]:
                 yield from _namespace(inner, keyword.arg)
             case ast.Call(func=ast.Name(id="Option")) as option if keyword.arg:
                 name = f"{group}_{keyword.arg}" if group else keyword.arg
-                yield Setting(name, _kind(option), group, _default(option))
+                kind, known = _kind(option)
+                yield Setting(name, kind, known and bool(group), _default(option))
 
 
-def _kind(option: ast.Call) -> str:
+def _kind(option: ast.Call) -> tuple[str, bool]:
+    """Its type, and whether Celery can convert to it: `type=int`, a class for a word, it cannot."""
     for keyword in option.keywords:
         if keyword.arg == "type":
             node = keyword.value
-            return str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
-    return "string"
+            word = isinstance(node, ast.Constant)
+            return (str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)), word
+    return "string", True
 
 
 def _default(option: ast.Call) -> object:
@@ -123,8 +126,9 @@ def _imported() -> Mapping[str, Setting]:
         group = value if isinstance(value, dict) else {"": value}
         for inner, option in group.items():
             name = f"{key}_{inner}" if inner else key
-            kind = option.type if isinstance(option.type, str) else option.type.__name__
-            found[name] = Setting(name, kind, key if inner else "", option.default)
+            word = isinstance(option.type, str)
+            kind = option.type if word else option.type.__name__
+            found[name] = Setting(name, kind, word and bool(inner), option.default)
     return found
 
 
@@ -246,7 +250,7 @@ def setting_args(celery: Mapping[str, Any]) -> list[str]:
 def setting_arg(name: str, value: Any) -> str:
     """One setting: `task_acks_late=true`, or with a cast where Celery would read the plain form otherwise."""
     setting = celery_settings().get(name)
-    kind = setting.kind if setting and setting.group else ""
+    kind = setting.kind if setting and setting.plain else ""
     match value:
         case bool():
             plain, cast, rendered = kind == "bool", "bool", str(value).lower()
