@@ -31,7 +31,7 @@ _LINE_EVERY = 22  # px between grid lines, at least
 Read = Callable[[str], Series]
 
 
-class Plot(pg.PlotWidget):  # type: ignore[misc]
+class Plot(pg.GraphicsView):  # type: ignore[misc]
     """Lines over the last seconds, with grid, read-out and cross-hair painted around them."""
 
     hovered = Signal(object)  # x of the pointer in seconds ago (negative), None when it left
@@ -39,6 +39,8 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     def __init__(self, unit: Unit, span: float, ink: Ink, words: bool, parent: QWidget) -> None:
         self._ready = False
         super().__init__(parent, background=None)
+        # A bare view box: a PlotItem brings axes, menus and a form for settings that nobody sees here.
+        self.view = pg.ViewBox(enableMouse=False, enableMenu=False, defaultPadding=0)
         self.unit, self.span, self.ink = unit, span, ink
         self.title, self.subtitle = "", unit.words
         self.time_words = words
@@ -60,20 +62,13 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
         self.setMouseTracking(True)
         self.viewport().setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        item = self.plotItem
-        item.hideButtons()
-        item.setMenuEnabled(False)
-        item.hideAxis("left")
-        item.hideAxis("bottom")
-        item.layout.setContentsMargins(LEFT, TOP, RIGHT, BOTTOM if self.time_words else _BELOW)
-        view = item.getViewBox()
-        view.setMouseEnabled(False, False)
-        view.disableAutoRange()
-        view.setDefaultPadding(0)
-        view.setXRange(-self.span, 0, padding=0)
-        view.setYRange(0, self.unit.floor, padding=0)
-        self.addItem(self._traces)
+        for widget in (self, self.viewport()):
+            widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the time line below is the way by keyboard
+        self.addItem(self.view)
+        self.view.disableAutoRange()
+        self.view.setXRange(-self.span, 0, padding=0)
+        self.view.setYRange(0, self.unit.floor, padding=0)
+        self.view.addItem(self._traces)
 
     # what is shown
 
@@ -81,7 +76,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         """Take other lines; the data of those that stay is kept."""
         kept = {(c.line.key, c.line.style): c for c in self.curves}
         for band, _, _ in self.bands:
-            self.removeItem(band)
+            self.view.removeItem(band)
         self.curves, self.bands = [], []
         for line in lines:
             curve = Curve(line, np.empty(0), np.empty(0), make_pen(line), [])
@@ -100,7 +95,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             if high.line.style is LineStyle.HIGH and low is not None:
                 band = Band(high.line.colour)
                 band.setZValue(-10)
-                self.addItem(band)
+                self.view.addItem(band)
                 self.bands.append((band, low, high))
 
     def feed(self, now: float, read: Read) -> bool:
@@ -124,14 +119,14 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
 
     def _apply_scale(self) -> None:
         # A little air above the top line, so that a curve at the top is not cut in half.
-        self.plotItem.getViewBox().setYRange(0, self.scale_y.top * 1.02, padding=0)
+        self.view.setYRange(0, self.scale_y.top * 1.02, padding=0)
         self._traces.set_range(self.span, self.scale_y.top * 1.02)
         self._frame = None
 
     def set_span(self, span: float) -> None:
         """Show another number of seconds."""
         self.span = span
-        self.plotItem.getViewBox().setXRange(-span, 0, padding=0)
+        self.view.setXRange(-span, 0, padding=0)
         self._apply_scale()
 
     def set_ink(self, ink: Ink) -> None:
@@ -187,6 +182,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
 
     def _reframe(self) -> None:
         self._frame = None
+        self.view.setGeometry(self.area())
         if self.scale_y.relayout(max(1, min(5, int(self.area().height() // _LINE_EVERY)))):
             self._apply_scale()
 

@@ -216,6 +216,9 @@ class LogView(QAbstractScrollArea):
             self._last = max(0, self._row_at(int(event.position().y())))
             self.viewport().update()
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         menu = QMenu(self)
         word = f"Copy {self.selected:,} lines" if self.selected > 1 else "Copy line"
