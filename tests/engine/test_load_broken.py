@@ -19,6 +19,9 @@ from tests.support.valkey import ValkeyServer
 
 StartValkey = Callable[..., ValkeyServer]
 
+# "everysec" holds a write back while its fsync runs: SIGKILL may then lose what was confirmed already.
+KEEPS = {"appendonly": "yes", "appendfsync": "always"}
+
 
 @pytest.fixture
 def loads(tmp_path: Path) -> Iterator[Loads]:
@@ -56,7 +59,7 @@ def _assert_settled(told: list[dict[str, object]]) -> None:
 def test_a_broker_that_keeps_what_it_has_is_killed_in_the_middle_of_a_burst(
     loads: Loads, start_valkey: StartValkey, at: int
 ) -> None:
-    valkey = start_valkey(appendonly="yes")
+    valkey = start_valkey(**KEEPS)
     load = loads.start(valkey.url, Workload(NOOP, count=30_000))
     load.until(lambda s: s.sent >= at, f"{at} tasks sent")
     valkey.kill()
@@ -85,7 +88,7 @@ def test_a_broker_that_keeps_nothing_is_killed_in_the_middle_of_a_burst(
 def test_a_broker_is_killed_again_and_again_under_a_slow_rate(
     loads: Loads, start_valkey: StartValkey
 ) -> None:
-    valkey = start_valkey(appendonly="yes")
+    valkey = start_valkey(**KEEPS)
     load = loads.start(valkey.url, Workload(NOOP, count=150, rate=190))
     for number in (20, 60, 100):
         load.until(lambda s, n=number: s.sent >= n, f"{number} tasks sent")  # type: ignore[misc]
