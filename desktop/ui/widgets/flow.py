@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop.engine.api import StackSnapshot, WorkerSnapshot
@@ -36,6 +36,7 @@ class FlowView(QWidget):
         self._queues: tuple[str, ...] = ()
         self._lines: list[tuple[QPainterPath, QColor, bool]] = []
         self._phase = 0
+        self._still: QPixmap | None = None
         self.setAccessibleName("The stack: load, broker with its queues, workers")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         Theme.current.changed.connect(self._follow_theme)
@@ -133,6 +134,7 @@ class FlowView(QWidget):
                     lines.append((_curve(begin, end), colour, takes))
         if lines != self._lines:
             self._lines = lines
+            self._still = None
             self.update()
 
     def _shown(self) -> Iterator[tuple[WorkerNode, WorkerSnapshot]]:
@@ -141,25 +143,22 @@ class FlowView(QWidget):
                 yield node, node.snapshot
 
     def _follow_theme(self) -> None:
+        self._still = None
         self._draw_lines()
         for node in (self.load, self.broker, *self.workers.values()):
             node.update()
         self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        self._still = None
         self._place()
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        if self._still is None:
+            self._still = self._paint_lines()
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._still)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        quiet = Theme.current.color("line_strong")
-        quiet.setAlpha(110)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for path, colour, flows in self._lines:
-            soft = QColor(colour)
-            soft.setAlpha(130)
-            painter.setPen(QPen(soft if flows else quiet, 1.5))
-            painter.drawPath(path)
         painter.setPen(Qt.PenStyle.NoPen)
         for path, colour, flows in self._lines:
             if flows:
@@ -167,6 +166,24 @@ class FlowView(QWidget):
                 for i in range(_DOTS):
                     share = (i + self._phase / _STEPS) / _DOTS
                     painter.drawEllipse(path.pointAtPercent(share % 1.0), 3.5, 3.5)
+
+    def _paint_lines(self) -> QPixmap:
+        """The lines without their dots: they change seldom, and curves are dear to paint."""
+        ratio = self.devicePixelRatioF()
+        picture = QPixmap(self.size() * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(Qt.GlobalColor.transparent)
+        quiet = Theme.current.color("line_strong")
+        quiet.setAlpha(110)
+        painter = QPainter(picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for path, colour, flows in self._lines:
+            soft = QColor(colour)
+            soft.setAlpha(130)
+            painter.setPen(QPen(soft if flows else quiet, 1.5))
+            painter.drawPath(path)
+        painter.end()
+        return picture
 
 
 def _curve(start: QPointF, end: QPointF) -> QPainterPath:
