@@ -22,8 +22,8 @@ app.conf.update(
     task_default_queue="main",
     task_queues=[Queue("main"), Queue("named", Exchange("letters"), routing_key="letters.a")],
 )
-if os.environ.get("ENDINGS_RESULTS"):
-    app.conf.update(result_backend=app.conf.broker_url, task_ignore_result=False)
+if os.environ.get("ENDINGS_START_METHOD"):
+    app.conf.worker_pool_start_method = os.environ["ENDINGS_START_METHOD"]
 
 
 @app.task
@@ -56,6 +56,14 @@ def ignore() -> None:
 def reject(requeue: bool = False) -> None:
     """Sends its message away."""
     raise Reject("not mine", requeue=requeue)
+
+
+@app.task(acks_late=True)
+def reject_once(path: str) -> None:
+    """Sends its message back to the queue the first time, and ends well the second."""
+    if not os.path.exists(path):
+        open(path, "w").close()
+        raise Reject("later", requeue=True)
 
 
 @app.task

@@ -230,9 +230,8 @@ class Account:
         process.opened(attempt)
         self._started += 1
         self._running += 1
-        early = process.early.get(task_id) if process.early else None
-        if early is not None and early["t"] >= t:
-            del process.early[task_id]
+        early = process.told_early(attempt) if process.early else None
+        if early is not None:
             self._on_ended(process, early)
         elif process.dead_at is not None:
             self._cut(attempt, process.dead_at)
@@ -243,9 +242,9 @@ class Account:
         pid = data.get("pid")
         if pid is not None and pid != process.source.pid:  # told by the main process of a dead pool process
             process = self._process(process.source._replace(pid=pid))
-        attempt = process.closed(task_id, t - run)
+        attempt = process.closed(task_id, t - run, exactly=pid is not None)
         if attempt is None and pid is not None:
-            process.early[task_id] = data
+            process.early.setdefault(task_id, []).append(data)
             return
         requeued = bool(data.get("requeue"))
         if attempt is not None:
@@ -253,7 +252,7 @@ class Account:
                 self._counts[CUT] -= 1
             else:
                 self._running -= 1
-            attempt.ended, attempt.state, attempt.run = t, state, run
+            attempt.ended, attempt.state, attempt.run = t, state, max(run, 0.0)
             attempt.cpu, attempt.error, attempt.requeued = data["cpu"], data["error"], requeued
             self._done[attempt.service] = self._done.get(attempt.service, 0) + 1
         self._counts[state] = self._counts.get(state, 0) + 1

@@ -9,6 +9,7 @@ from typing import Any
 from desktop.engine.ledger.lines import Source
 
 CUT = "CUT"  # the state of an attempt whose process died while it ran
+SAME = 0.001  # seconds: two moments that were worked out from one
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class Process:
     main: bool = False
     open: dict[str, Attempt] = field(default_factory=dict)
     also: dict[str, list[Attempt]] = field(default_factory=dict)
-    early: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # ends read before their start
+    early: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # ends read before their start
     dead_at: float | None = None
 
     def opened(self, attempt: Attempt) -> None:
@@ -103,17 +104,31 @@ class Process:
         else:
             self.open[attempt.task_id] = attempt
 
-    def closed(self, task_id: str, began: float) -> Attempt | None:
-        """Take out the attempt of the task that began next to `began`."""
-        attempt = self.open.pop(task_id, None)
-        if self.also and attempt is not None and task_id in self.also:
-            running = [attempt, *self.also.pop(task_id)]
-            attempt = min(running, key=lambda other: abs(other.started - began))
-            running.remove(attempt)
-            self.open[task_id] = running[0]
-            if running[1:]:
-                self.also[task_id] = running[1:]
+    def closed(self, task_id: str, began: float, exactly: bool = False) -> Attempt | None:
+        """Take out the attempt of the task that began next to `began`, or `exactly` then (to 1 ms)."""
+        attempt = self.open.get(task_id)
+        if attempt is None:
+            return None
+        others = self.also.get(task_id, ()) if self.also else ()
+        if others:
+            attempt = min((attempt, *others), key=lambda other: abs(other.started - began))
+        if exactly and abs(attempt.started - began) > SAME:
+            return None
+        left = [other for other in (self.open.pop(task_id), *others) if other is not attempt]
+        self.also.pop(task_id, None)
+        for other in left:
+            self.opened(other)
         return attempt
+
+    def told_early(self, attempt: Attempt) -> Mapping[str, Any] | None:
+        """Take out the end of this attempt, if the main process' file was read before its own."""
+        for end in self.early.get(attempt.task_id, ()):
+            if abs(end["t"] - end["run"] - attempt.started) <= SAME:
+                self.early[attempt.task_id].remove(end)
+                if not self.early[attempt.task_id]:
+                    del self.early[attempt.task_id]
+                return end
+        return None
 
     def running(self) -> Iterator[Attempt]:
         yield from self.open.values()

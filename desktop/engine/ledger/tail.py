@@ -13,7 +13,8 @@ CHUNK = 4 * 1024 * 1024  # bytes read of one file in one poll
 OPEN_FILES = 64
 IDLE_SECONDS = 10.0  # after which the file of a dead process is left alone
 FRESH_SECONDS = 1.0  # a folder changed so lately may change again without a new time stamp
-SCAN_SHARE = 20  # of the time, at most one part in so many goes into listing the folder
+LONG_SCAN = 0.005  # seconds; listing a folder of thousands of pool processes is not done at every poll,
+SCAN_SHARE = 20  # but takes one part in so many of the time
 
 
 @dataclass(slots=True)
@@ -94,7 +95,8 @@ class Tail:
         # Time stamps are as coarse as the kernel's tick: a fresh one proves nothing about this moment.
         settled = time.time() - changed_ns / 1e9 > FRESH_SECONDS
         folder.changed_ns = changed_ns if settled else -1
-        folder.scan_at = now + SCAN_SHARE * (time.monotonic() - now)
+        took = time.monotonic() - now
+        folder.scan_at = now + (SCAN_SHARE * took if took > LONG_SCAN else 0.0)
 
     def _read(self, file: _File) -> bytes:
         try:

@@ -42,7 +42,7 @@ def catalog(target: str) -> dict[str, Any]:
 
 
 def _task(app: Any, name: str, task: Any) -> dict[str, Any]:
-    doc = inspect.getdoc(task.run) or _own_doc(task)
+    doc = inspect.cleandoc(task.run.__doc__ or "") or _own_doc(task)
     return {
         "name": name,
         "module": getattr(task.run, "__module__", None) or type(task).__module__,
@@ -54,11 +54,8 @@ def _task(app: Any, name: str, task: Any) -> dict[str, Any]:
 
 
 def _own_doc(task: Any) -> str:
-    """The docstring of a task that is a class; not the one it inherits from Celery."""
-    from celery import Task
-
-    doc = inspect.getdoc(type(task)) or ""
-    return "" if doc == inspect.getdoc(Task) else doc
+    """The docstring of a task that is a class; not one that it inherits from Celery."""
+    return inspect.cleandoc(type(task).__dict__.get("__doc__") or "")
 
 
 def _summary(doc: str) -> str:
@@ -187,6 +184,8 @@ def _indent(line: str) -> int:
 
 def _reason(error: BaseException) -> str:
     """What went wrong, in one line, and where in the project it did."""
+    if isinstance(error, ValueError) and str(error).startswith("Couldn't import") and error.__context__:
+        error = error.__context__  # kombu wraps the ValueErrors of the modules that it imports
     text = str(error).strip() or type(error).__name__
     if isinstance(error, SystemExit):
         text = "it ended the interpreter while it was imported (sys.exit)"

@@ -97,6 +97,17 @@ class LedgerFile:
             nth += 1
         return self.path(pid, nth)
 
+    def latest(self, count: int) -> list[tuple[int, str]]:
+        """(pid, path) of the files of this start that were written last, the newest first."""
+        name = re.compile(re.escape("%s.%03d." % (self.service, self.start)) + r"(\d+)(?:-\d+)?\.jsonl")
+        found = []
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                match = name.fullmatch(entry.name)
+                if match:
+                    found.append((entry.stat().st_mtime_ns, int(match.group(1)), entry.path))
+        return [(pid, path) for _, pid, path in sorted(found, reverse=True)[:count]]
+
     def write(self, line: str) -> None:
         fd = self._fd
         if fd < 0:

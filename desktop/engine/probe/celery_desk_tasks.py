@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from time import perf_counter, thread_time, time
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 else:  # the folder itself is on the worker's path
     from celery_desk_lines import LedgerFile, alive, described, last_run, payload, quote, quoted
 
+RECENT_FILES = 64  # of pool processes, searched for a run that the main process was not told of
 DYING_SECONDS = 15.0  # how long a pool process that was told to die may take
 
 
@@ -328,23 +330,36 @@ class Lost:
         self.settle()
 
     def _write(self, task_id: str, end: dict[str, Any]) -> None:
-        started, ended = last_run(self.file.last_path(end["pid"]), task_id) if end["pid"] else (None, False)
-        if ended:
-            return
+        pid, started = end["pid"], None
+        if pid:
+            started, ended = last_run(self.file.last_path(pid), task_id)
+            if ended:
+                return
+        else:  # it died before the main process had read that it took the task
+            pid, started = self._open_run(task_id)
         fields = {
             "k": "ended",
             "t": round(end["t"], 6),
             "id": task_id,
             "state": end["state"],
-            "run": 0 if started is None else round(max(end["t"] - started, 0.0), 6),
+            "run": 0 if started is None else round(end["t"] - started, 6),
             "cpu": None,
             "error": end["error"],
         }
         if started is not None:
-            fields["pid"] = end["pid"]
+            fields["pid"] = pid
         if end["requeue"]:
             fields["requeue"] = True
         self.file.write(json.dumps(fields, separators=(",", ":")) + "\n")
+
+    def _open_run(self, task_id: str) -> tuple[Optional[int], Optional[float]]:
+        """(pid, when it started) of the run that no process has ended, among the latest pool processes."""
+        for pid, path in self.file.latest(RECENT_FILES):
+            if pid != os.getpid() and not alive(pid):
+                started, ended = last_run(path, task_id)
+                if started is not None and not ended:
+                    return pid, started
+        return None, None
 
 
 def _after(cls: Any, name: str, told: Callable[..., None]) -> None:
