@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
-from desktop.engine.api import LoadState, MarkKind, StackState, State, StopHow
+from desktop.engine.api import LoadState, MarkKind, StackState, State
 from desktop.engine.stack.model import Autoscale, Persistence, Pool, WorkerSpec
 from desktop.ui.page import PAGES
 from desktop.ui.pages.overview import OverviewPage
@@ -198,4 +198,29 @@ def test_a_stack_that_was_stopped_keeps_its_graphs(
     page.show_snapshot(ended)
     assert page.flow.isVisible()
     assert page.graphs.isVisible()
-    assert StopHow.WARM
+
+
+def test_a_young_stack_is_shown_closer_until_a_person_chooses(
+    open_page: Callable[[FakeDesk], OverviewPage], qtbot: QtBot
+) -> None:
+    page = open_page(FakeDesk())
+    snapshot = page.shell.bridge.snapshot
+    page.shell.bridge.pause()
+    young = replace(snapshot, started_at=snapshot.t - 20)
+    page.graphs.feed(page.shell.desk, young)
+    assert page.graphs.axis.span == 60.0
+    page.graphs.feed(page.shell.desk, replace(snapshot, started_at=snapshot.t - 90))
+    assert page.graphs.axis.span == 300.0
+    button = next(b for b in page.graphs.spans.findChildren(QToolButton) if b.text() == "15m")
+    qtbot.mouseClick(button, LEFT)
+    page.graphs.feed(page.shell.desk, young)
+    assert page.graphs.axis.span == 900.0
+
+
+def test_a_long_sentence_is_told_whole(open_page: Callable[[FakeDesk], OverviewPage]) -> None:
+    page = open_page(FakeDesk())
+    page.shell.bridge.pause()
+    mark = page.shell.bridge.snapshot.marks[-1]
+    page.events.events.show_marks([mark, replace(mark, text="w2 was killed by SIGKILL " * 4)])
+    short, long = (page.events.sizeHintForRow(row) for row in (1, 0))
+    assert long > short

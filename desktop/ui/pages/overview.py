@@ -19,7 +19,7 @@ from desktop.ui.widgets.flow import FlowView
 from desktop.ui.widgets.labels import label
 
 _MARGIN, _GAP = 16, 10
-_EVENTS_WIDTH = 280
+_EVENTS_WIDTH = 292
 
 
 class OverviewPage(Page):

@@ -11,12 +11,13 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QPointF,
+    QRect,
     QRectF,
     QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QFontMetrics, QPainter
 from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from desktop.engine.api import Mark
@@ -25,7 +26,8 @@ from desktop.ui.theme import Theme
 from desktop.ui.widgets.timeline_marks import TONES, paint_mark
 
 _MOST = 100
-_ROW = 50
+_LINES = 4  # of a sentence, at most
+_SIDES = 34 + 74  # px beside the sentence: shape, time of day
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -69,10 +71,15 @@ class EventModel(QAbstractListModel):
 
 
 class _Rows(QStyledItemDelegate):
-    """A row: the shape of its kind, the sentence on up to two lines, the time of day."""
+    """A row: the shape of its kind, the whole sentence, the time of day."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
-        return QSize(200, _ROW)
+        view = self.parent()
+        assert isinstance(view, QListView)
+        room = QRect(0, 0, view.viewport().width() - _SIDES, 1000)
+        metrics = QFontMetrics(fonts.font("small"))
+        tall = metrics.boundingRect(room, int(Qt.TextFlag.TextWordWrap), index.data()).height()
+        return QSize(200, min(tall, _LINES * metrics.lineSpacing()) + 18)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         model, theme = index.model(), Theme.current
@@ -90,7 +97,7 @@ class _Rows(QStyledItemDelegate):
         painter.drawText(box.adjusted(34, 9, -12, 0), int(top | Qt.AlignmentFlag.AlignRight), _clock(mark.t))
         painter.setPen(theme.color("text"))
         words = box.adjusted(34, 8, -74, -6)
-        painter.drawText(words, int(top | Qt.TextFlag.TextWordWrap), _cut(painter, mark.text, words.width()))
+        painter.drawText(words, int(top | Qt.TextFlag.TextWordWrap), mark.text)
 
 
 class EventList(QListView):
@@ -104,7 +111,7 @@ class EventList(QListView):
         self.setModel(self.events)
         self.setItemDelegate(_Rows(self))
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setUniformItemSizes(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMouseTracking(True)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -119,9 +126,3 @@ class EventList(QListView):
 
 def _clock(t: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(t))
-
-
-def _cut(painter: QPainter, text: str, width: float) -> str:
-    """The text, cut where two lines would not hold it."""
-    metrics = painter.fontMetrics()
-    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, round(2 * width - 24))

@@ -39,6 +39,7 @@ class WorkerDetail(Column):
         self.setAccessibleName("Worker")
         self._head = QWidget()
         self.pill = StatePill()
+        self.pill.setParent(self._head)
         self.sentence = label("", tone="muted", wrap=True)
         self.sentence.setVisible(False)
         self.facts = label("", "small", "muted", wrap=True)
@@ -117,7 +118,7 @@ class WorkerDetail(Column):
         self.cpu.set_lines([Line(f"cpu:{worker.name}", "CPU", tone)])
         self.memory.set_lines([Line(f"memory:{worker.name}", "memory", tone)])
         self.pool_size.set_lines(
-            [*pool_lines(worker.name, "size"), Line(f"busy:{worker.name}", "busy", "muted", LineStyle.STEP)]
+            [Line(f"busy:{worker.name}", "busy", "muted", LineStyle.STEP), *pool_lines(worker.name, "size")]
         )
         self.graphs.feed(self.shell.desk, self.shell.bridge.snapshot)
 
@@ -161,6 +162,7 @@ class WorkerDetail(Column):
             text = (
                 f"Waits for {count(worker.waiting_for, 'task')} to end. Stop cold or kill to wait no longer."
             )
+        text = text[:1].upper() + text[1:]
         if text != self.sentence.text():
             self.sentence.setText(text)
             self.sentence.setVisible(bool(text))

@@ -15,6 +15,7 @@ from desktop.ui.widgets.timeline import Timeline
 
 SPANS = (("60", "1m"), ("300", "5m"), ("900", "15m"))
 _SPAN_WIDTHS = (44, 44, 52)
+_YOUNG = 58.0  # seconds: the life of a stack younger than that fits into the shortest span
 
 
 class ChartPanel(QWidget):
@@ -30,7 +31,8 @@ class ChartPanel(QWidget):
         for button, width in zip(self.spans.findChildren(QToolButton), _SPAN_WIDTHS, strict=True):
             button.setFont(fonts.font("small"))
             button.setFixedWidth(width)
-        self.spans.chosen.connect(lambda key: axis.set_span(float(key)))
+        self.spans.chosen.connect(self._choose_span)
+        self._chosen = False  # until a person chooses, a young stack is shown closer
         self.timeline.installEventFilter(self)
         self._turns = 0
         column = QVBoxLayout(self)
@@ -49,17 +51,30 @@ class ChartPanel(QWidget):
 
     def feed(self, desk: Desk, snapshot: StackSnapshot) -> None:
         """Draw all charts and the time line now."""
+        if not self._chosen:
+            self._fit_span(snapshot)
         self.axis.advance(snapshot.t, snapshot.marks)
         read = partial(desk.series, seconds=self.axis.span + 2)
         for chart in self.charts:
             chart.feed(read)
         self.timeline.refresh()
 
+    def _choose_span(self, key: str) -> None:
+        self._chosen = True
+        self.axis.set_span(float(key))
+
+    def _fit_span(self, snapshot: StackSnapshot) -> None:
+        young = snapshot.started_at is not None and snapshot.t - snapshot.started_at < _YOUNG
+        key = SPANS[0 if young else 1][0]
+        if float(key) != self.axis.span:
+            self.spans.choose(key)
+            self.axis.set_span(float(key))
+
     def show_span(self, seconds: float) -> None:
         """Zoom to the shortest offered span that holds `seconds`."""
         key = next((key for key, _ in SPANS if float(key) >= seconds), SPANS[-1][0])
         self.spans.choose(key)
-        self.axis.set_span(float(key))
+        self._choose_span(key)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
