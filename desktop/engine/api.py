@@ -22,7 +22,12 @@ from desktop.engine.stack.model import StackSpec, WorkerSpec
 
 
 class DeskError(Exception):
-    """Something that a person must be told: what happened, and the next step to take."""
+    """Something that a person must be told: what happened, and the next step to take.
+
+    `free_port` is offered where a port was taken.
+    """
+
+    free_port: int | None = None
 
     def __init__(self, what: str, next_step: str = "") -> None:
         super().__init__(f"{what} {next_step}".strip())
@@ -396,7 +401,6 @@ class StackSnapshot:
 #   cpu:<service>  memory:<service>  threads:<service>
 #   size:<worker>  busy:<worker>  reserved:<worker>  min:<worker>  max:<worker>
 #   depth:<queue>  unacked:  ended:  (tasks ended a second)  failed:  (the same, failed)
-
 
 
 class Desk(Protocol):

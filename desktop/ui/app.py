@@ -131,6 +131,7 @@ class _Signals(QObject):
     def __init__(self, window: Window) -> None:
         super().__init__(window)
         self._window = window
+        self._asked = False
         self._inner, self._outer = socket.socketpair()
         for end in (self._inner, self._outer):
             end.setblocking(False)
@@ -145,13 +146,16 @@ class _Signals(QObject):
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         log.info("closing on %s", signal.Signals(number).name)
-        self._window.close_now()
+        self._asked = True
 
     def _woken(self) -> None:
+        """In Qt's loop: one that came before the loop ran is heard as soon as it does."""
         try:
             self._inner.recv(4096)
         except BlockingIOError:
             pass
+        if self._asked:
+            self._window.close_now()
 
     def restore(self) -> None:
         """Put back the handlers that were there before."""

@@ -223,9 +223,8 @@ class Window(QMainWindow):
         self.do(self.desk.resolve_leftover(session, how))
 
     def _start_failed(self, error: DeskError) -> None:
-        # The error of a taken port names the next free one; the interface only promises a DeskError.
-        free = getattr(error, "next_free", None)
-        if not isinstance(free, int):
+        free = error.free_port
+        if free is None:
             self._tell(error)
             return
         use = (f"Use {free}", "primary", partial(self.stack_commands.start, free))

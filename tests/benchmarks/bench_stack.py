@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from desktop.engine.stack.command import worker_command, worker_env
+from desktop.engine.stack.command import worker_command
 from desktop.engine.stack.model import StackSpec
 from desktop.engine.stack.parse import parse_stack
 from desktop.engine.supervise import broker
 from desktop.engine.supervise.control import ControlClient
 from desktop.engine.supervise.process import ManagedProcess
-from desktop.engine.supervise.services import app_env
+from desktop.engine.supervise.services import base_env
 from tests.support.up import Up
 
 WORKERS = """
@@ -110,12 +110,12 @@ def started_by_hand(stack: StackSpec, folder: Path) -> float:
     """The same server and the same worker commands, without supervision; seconds until all answer."""
     server = broker.choose_server(stack.broker)
     endpoint = broker.new_endpoint(stack.broker)
-    env = {**app_env(stack, "bench", endpoint), "PYTHONPATH": str(Path(__file__).parents[2])}
+    root = str(Path(__file__).parents[2])
     began = time.time()
     processes = [
         ManagedProcess.start(
             broker.command(server),
-            env=env,
+            env=base_env("bench"),
             cwd=folder,
             log_file=folder / "hand-broker.log",
             stdin=broker.configuration(server, stack.broker, endpoint, folder),
@@ -127,7 +127,7 @@ def started_by_hand(stack: StackSpec, folder: Path) -> float:
         processes.append(
             ManagedProcess.start(
                 argv,
-                env={**env, **worker_env(stack, worker)},
+                env={**app_env(stack, worker, "bench", endpoint), "PYTHONPATH": root},
                 cwd=folder,
                 log_file=folder / f"hand-{worker.name}.log",
             )

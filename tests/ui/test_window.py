@@ -195,7 +195,7 @@ def test_the_focus_starts_on_no_button(window: Window) -> None:
 class TakenPort(DeskError):
     """As the engine's own: it names the next free port."""
 
-    next_free = 6380
+    free_port = 6380
 
 
 def test_a_taken_port_offers_the_next_free_one(make_window: Make, qtbot: QtBot) -> None:

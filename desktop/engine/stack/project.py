@@ -29,6 +29,8 @@ BROKER_VARIABLES = (
     "CELERY_BROKER",
     "BROKER_URL",
     "RESULT_BACKEND",
+    "LOADER",
+    "CONFIG_MODULE",
 )
 
 

@@ -127,7 +127,8 @@ def configuration(server: Server, spec: BrokerSpec, endpoint: Endpoint, folder: 
 
     The limit for slow subscribers is raised: with the server's default of 8 MB over 60 s Celery's
     events are cut off in a flood. The process title is left alone because changing it would wipe the
-    environment by which a crashed panel's processes are found.
+    environment by which a crashed panel's processes are found. `append-only` writes through to the disk at
+    each message: with the server's default of once a second a SIGKILL loses messages that it had confirmed.
     """
     lines = [
         f"bind {LOOPBACK}",
@@ -139,6 +140,7 @@ def configuration(server: Server, spec: BrokerSpec, endpoint: Endpoint, folder: 
         "client-output-buffer-limit pubsub 512mb 256mb 60",
         "save 60 1000 300 10 900 1" if spec.persistence is Persistence.SNAPSHOT else 'save ""',
         f"appendonly {'yes' if spec.persistence is Persistence.APPEND_ONLY else 'no'}",
+        "appendfsync always",
         "stop-writes-on-bgsave-error no",
     ]
     if server.name == "Valkey" or server.version >= (6, 2):

@@ -6,7 +6,6 @@ Everything here runs in the loop's thread, but for what is said to be callable f
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import threading
@@ -27,6 +26,7 @@ from desktop.engine.api import (
 )
 from desktop.engine.ledger.feed import Feed, Held
 from desktop.engine.observe.logfiles import last_lines, prune, rotate
+from desktop.engine.stack.document import Document
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise.control import ControlClient, Heard
@@ -46,8 +46,6 @@ MARKS_KEPT = 1000
 LOGS_KEPT = 10  # log files per service: a crash loop must not fill the disk
 ROTATE_EVERY = 10  # ticks
 
-Heard_ = Callable[[ServiceEvent], None]
-
 
 class LiveStack:
     """Implements what services need of their surroundings (`StackContext`)."""
@@ -57,11 +55,11 @@ class LiveStack:
         loop: Loop,
         guard: Guard,
         session_id: str,
-        spec: StackSpec,
+        document: Document,
         run_folder: Path,
         endpoint: brokers.Endpoint,
         *,
-        heard: Heard_,
+        heard: Callable[[ServiceEvent], None],
         changed: Callable[[], None],
     ) -> None:
         self.loop = loop
@@ -74,7 +72,7 @@ class LiveStack:
         self.started_at = time.time()
         self.marks: deque[Mark] = deque(maxlen=MARKS_KEPT)
         self.feed = Feed(run_folder / "ledger")
-        self._spec = spec
+        self._document = document
         self._heard = heard
         self._changed = changed
         self._control: ControlClient | None = None
@@ -85,6 +83,7 @@ class LiveStack:
         self._pool_processes = PoolProcesses(
             loop, self._pool_process_wanted, self._task_of, self._pool_process_ended
         )
+        spec = document.spec
         self.broker = BrokerService(self, spec.broker)
         self.web = WebService(self, spec.web) if spec.web is not None else None
         if self.web is not None and not self.web.port:
@@ -96,7 +95,7 @@ class LiveStack:
 
     def spec(self) -> StackSpec:
         """The live stack; from any thread."""
-        return self._spec
+        return self._document.spec
 
     def services(self) -> tuple[Service, ...]:
         """Broker first."""
@@ -180,8 +179,9 @@ class LiveStack:
     def _open_control(self) -> None:
         """In a thread of its own: the first import of kombu takes a moment."""
         assert self.endpoint is not None
-        options = self._spec.celery.get("broker_transport_options", {})
-        exchange = str(self._spec.celery.get("control_exchange", "celery"))
+        celery = self.spec().celery
+        options = celery.get("broker_transport_options", {})
+        exchange = str(celery.get("control_exchange", "celery"))
         control = ControlClient(self.endpoint.url, options if isinstance(options, Mapping) else {}, exchange)
 
         def take() -> None:
@@ -322,31 +322,24 @@ class LiveStack:
             )
         return self._control
 
-    def set_spec(self, spec: StackSpec) -> None:
-        """The live stack changed."""
-        self._spec = spec
+    def take_worker(self, spec: WorkerSpec) -> None:
+        """Another spec for a worker, for its next start."""
+        self._document.replace_worker(spec)
+        worker = self.workers[spec.name]
+        worker.spec, worker.restart_policy = spec, spec.restart
         self.changed()
 
-    def replace_worker(self, name: str, spec: WorkerSpec) -> WorkerService:
-        """Another spec for a worker, for its next start."""
-        worker = self.workers[name]
-        worker.spec, worker.restart_policy = spec, spec.restart
-        workers = tuple(spec if w.name == name else w for w in self._spec.workers)
-        self.set_spec(dataclasses.replace(self._spec, workers=workers))
-        return worker
-
-    def add_worker(self, spec: WorkerSpec) -> WorkerService:
+    def add_worker(self, spec: WorkerSpec) -> None:
         """One more worker; it is started."""
-        self.set_spec(dataclasses.replace(self._spec, workers=(*self._spec.workers, spec)))
+        self._document.add_worker(spec)
         worker = self.workers[spec.name] = WorkerService(self, spec)
         worker.start()
-        return worker
 
     def forget_worker(self, name: str) -> None:
         """A worker that is stopped leaves the stack."""
+        self._document.remove_worker(name)
         del self.workers[name]
-        workers = tuple(w for w in self._spec.workers if w.name != name)
-        self.set_spec(dataclasses.replace(self._spec, workers=workers))
+        self.changed()
 
     # for snapshots and the session file
 

@@ -8,7 +8,6 @@ the loop at once, nothing polls.
 from __future__ import annotations
 
 import array
-import contextlib
 import fcntl
 import heapq
 import itertools
@@ -56,30 +55,19 @@ class ExitWatch:
     gone: Callable[[], None] | None
     fd: int | None = None
     status: int | None = None  # wait status, where the kernel tells it to a non-parent
-    keep: bool = False  # stay open after the exit, for `ask_status`
 
     def close(self) -> None:
         """Stop watching."""
         self.gone = None
         if self.fd is not None:
-            with contextlib.suppress(KeyError):
-                self.loop._selector.unregister(self.fd)
+            self.loop._selector.unregister(self.fd)
             os.close(self.fd)
             self.fd = None
 
-    def ask_status(self) -> int | None:
-        """The wait status; a stranger is told only once the parent has asked, so it may come later."""
-        self.status = exit_status(self.fd) if self.status is None else self.status
-        return self.status
-
     def fire(self) -> None:
         gone = self.gone
-        self.ask_status()
-        if self.keep and self.fd is not None:
-            self.gone = None
-            self.loop._selector.unregister(self.fd)
-        else:
-            self.close()
+        self.status = exit_status(self.pid, self.fd)
+        self.close()
         if gone is not None:
             gone()
 
@@ -126,13 +114,12 @@ class Loop(threading.Thread):
         heapq.heappush(self._timers, timer)
         return timer
 
-    def watch_exit(self, pid: int, gone: Callable[[], None], keep: bool = False) -> ExitWatch:
+    def watch_exit(self, pid: int, gone: Callable[[], None]) -> ExitWatch:
         """Call `gone` once when the process has ended (a child is then still a zombie).
 
-        With `keep` the watch stays open after it, to be asked for the status, until it is closed. Raises
-        ProcessLookupError when there is no such process.
+        Raises ProcessLookupError when there is no such process.
         """
-        watch = ExitWatch(self, pid, gone, keep=keep)
+        watch = ExitWatch(self, pid, gone)
         if HAS_PIDFD:
             watch.fd = os.pidfd_open(pid)
             self._selector.register(watch.fd, selectors.EVENT_READ, watch)
@@ -200,11 +187,34 @@ class Loop(threading.Thread):
             log.exception("a callback of the supervisor failed")
 
 
-def exit_status(pidfd: int | None) -> int | None:
-    """The wait status of an ended process that is no child, by PIDFD_GET_INFO (Linux 6.15 and later)."""
-    if pidfd is None or sys.platform != "linux":
+def exit_status(pid: int, pidfd: int | None) -> int | None:
+    """The wait status of an ended process, also of one that is no child of ours; None where nobody tells.
+
+    Until its parent has asked, the zombie tells it in /proc; then its pidfd does (Linux 6.15 and later).
+    """
+    if sys.platform != "linux":
         return None
-    # struct pidfd_info: mask, cgroupid, pid, tgid, ppid, 8 ids, exit_code; PIDFD_INFO_EXIT is bit 3
+    status = _told_by_pidfd(pidfd)
+    if status is None:
+        status = _told_by_zombie(pid)
+    return _told_by_pidfd(pidfd) if status is None else status
+
+
+def _told_by_zombie(pid: int) -> int | None:
+    """Field 52 of /proc/<pid>/stat, while it is a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return int(fields[-1]) if fields[0] == b"Z" else None
+
+
+def _told_by_pidfd(pidfd: int | None) -> int | None:
+    """PIDFD_GET_INFO."""
+    if pidfd is None:
+        return None
+    # struct pidfd_info: mask, cgroupid, 11 ids, exit_code; PIDFD_INFO_EXIT is bit 3
     wanted_exit = 1 << 3
     size = 64
     buffer = array.array("B", struct.pack("=Q", wanted_exit).ljust(size, b"\0"))
@@ -214,7 +224,5 @@ def exit_status(pidfd: int | None) -> int | None:
     except OSError:
         return None
     (mask,) = struct.unpack_from("=Q", buffer, 0)
-    if not mask & wanted_exit:
-        return None
     (status,) = struct.unpack_from("=i", buffer, 60)
-    return int(status)
+    return int(status) if mask & wanted_exit else None

@@ -6,23 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 
 from desktop.engine.supervise.loop import ExitWatch, Loop
 from desktop.engine.supervise.outcome import signal_name
-
-STATUS_LIMIT = 10.0  # seconds that Celery may take to ask for the status (up to 5 measured)
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """A pool process that has ended, and what is known of it at once."""
-
-    pid: int
-    worker: str
-    task: str | None
-    seen: float
-    watch: ExitWatch
 
 
 class PoolProcesses:
@@ -50,29 +37,16 @@ class PoolProcesses:
         for pid in pids:
             if pid not in self._watches:
                 try:
-                    self._watches[pid] = self._loop.watch_exit(pid, self._gone(worker, pid), keep=True)
+                    self._watches[pid] = self._loop.watch_exit(pid, partial(self._gone, worker, pid))
                 except OSError:
                     continue  # gone before we could look
 
-    def _gone(self, worker: str, pid: int) -> Callable[[], None]:
-        def gone() -> None:
-            watch = self._watches.pop(pid)
-            if self._wanted(worker):
-                self._settle(_End(pid, worker, self._task_of(worker, pid), time.time(), watch))
-            else:
-                watch.close()
-
-        return gone
-
-    def _settle(self, end: _End) -> None:
-        """The kernel tells us the status only once Celery has asked for it, which takes a moment."""
-        status = end.watch.ask_status()
-        if status is None and time.time() - end.seen < STATUS_LIMIT and self._wanted(end.worker):
-            self._loop.later(0.1, lambda: self._settle(end))
+    def _gone(self, worker: str, pid: int) -> None:
+        status = self._watches.pop(pid).status
+        if status is None or not self._wanted(worker):
             return
-        end.watch.close()
-        code = os.waitstatus_to_exitcode(status) if status is not None else 0
-        if code >= 0 or (code == -signal.SIGTERM and end.task is None):
+        code, task = os.waitstatus_to_exitcode(status), self._task_of(worker, pid)
+        if code >= 0 or (code == -signal.SIGTERM and task is None):
             return  # it left by itself, or the pool shrank: Celery sends SIGTERM for that
-        text = f"pool process {end.pid} of {end.worker} was ended by {signal_name(-code)}"
-        self._tell(end.seen, end.worker, f"{text}, while it ran {end.task}" if end.task else text)
+        text = f"pool process {pid} of {worker} was ended by {signal_name(-code)}"
+        self._tell(time.time(), worker, f"{text}, while it ran {task}" if task else text)

@@ -63,13 +63,13 @@ def holder_of(port: int) -> Holder:
 
 
 class PortTaken(DeskError):
-    """The port that the stack file asks for is taken; `next_free` is offered."""
+    """The port that the stack file asks for is taken; `free_port`, the next free one, is offered."""
 
     def __init__(self, port: int) -> None:
         self.holder = holder_of(port)
         self.port = port
-        self.next_free = free_port(after=port)
+        self.free_port = free_port(after=port)
         super().__init__(
             f"The broker cannot start: {self.holder}.",
-            f"Use {self.next_free}, the next free one, or end that program.",
+            f"Use {self.free_port}, the next free one, or end that program.",
         )

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from desktop.engine.api import DeskError, Kind, Light, State, StopHow
 from desktop.engine.ledger.feed import Held
-from desktop.engine.stack.command import worker_command, worker_env
+from desktop.engine.stack.command import clean_env, worker_command, worker_env
 from desktop.engine.stack.model import BrokerSpec, Pool, StackSpec, WebSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise.control import Heard
@@ -59,13 +59,8 @@ class StackContext(Context, Protocol):
 
 def base_env(session_id: str) -> dict[str, str]:
     """The environment every process of a session starts from: ours, and the session's marker."""
-    env = {key: value for key, value in os.environ.items() if not _foreign(key)}
+    env = {key: value for key, value in clean_env(os.environ).items() if not key.startswith("QT_")}
     return {**env, MARKER: session_id, "PYTHONUNBUFFERED": "1"}
-
-
-def _foreign(key: str) -> bool:
-    """Settings of another Celery or of our own window, which would change what is started here."""
-    return key.startswith("QT_") or (key.startswith("CELERY_") and not key.startswith("CELERY_DESK_"))
 
 
 def sample_root() -> Path:
@@ -77,17 +72,22 @@ def sample_root() -> Path:
 
 
 def app_env(
-    stack: StackSpec, session_id: str, endpoint: brokers.Endpoint | None = None, slow_http: str = ""
+    stack: StackSpec,
+    worker: WorkerSpec,
+    session_id: str,
+    endpoint: brokers.Endpoint | None = None,
+    slow_http: str = "",
 ) -> dict[str, str]:
     """The environment of everything that imports the stack's app. With an `endpoint` it holds the password.
 
     Celery lets CELERY_BROKER_URL and CELERY_RESULT_BACKEND win over the app's own settings
-    (`celery.app.base.Celery.__init__`, `celery.app.utils.Settings.broker_url`).
+    (`celery.app.utils.Settings`).
     """
-    env = base_env(session_id)
+    env = {**base_env(session_id), **worker_env(stack, worker)}
     path = [str(Path(__file__).parent.parent / "probe")]
     if stack.app.target.partition(".")[0] == SAMPLE_APP.partition(".")[0]:
         path.append(str(sample_root()))
+    # Ours first, but a project's own path stays: its modules lie there.
     env["PYTHONPATH"] = os.pathsep.join([*path, *filter(None, [env.get("PYTHONPATH", "")])])
     if endpoint is not None:
         env["CELERY_BROKER_URL"] = endpoint.url
@@ -209,8 +209,7 @@ class WorkerService(Service):
         context = self.stack_context
         stack = context.spec()
         env = {
-            **app_env(stack, context.session_id, context.endpoint, context.slow_http_url()),
-            **worker_env(stack, self.spec),
+            **app_env(stack, self.spec, context.session_id, context.endpoint, context.slow_http_url()),
             "CELERY_DESK_LEDGER": str(context.run_folder / "ledger"),
             "CELERY_DESK_SERVICE": self.name,
             "CELERY_DESK_START": str(self.starts),
