@@ -22,7 +22,7 @@ from desktop.engine.stack.parse import parse_stack
 from desktop.engine.supervise import broker
 from desktop.engine.supervise.control import ControlClient
 from desktop.engine.supervise.process import ManagedProcess
-from desktop.engine.supervise.services import base_env
+from desktop.engine.supervise.services import app_env, base_env
 from tests.support.up import Up
 
 WORKERS = """

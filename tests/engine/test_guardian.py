@@ -18,6 +18,7 @@ from tests.support.waiting import eventually, runs
 
 PANEL = """
 import os, subprocess, sys, time
+from dataclasses import replace
 from pathlib import Path
 from desktop.engine.supervise.guard import MARKER, Guard
 from desktop.engine.supervise.loop import Loop
@@ -32,22 +33,26 @@ session.open()
 guard = Guard(loop, session.id, (session.file,))
 guard.open()
 env = {**os.environ, MARKER: session.id}
-family = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); " \\
-         "print(p.pid, flush=True); time.sleep(60)"
+nap = "import time; time.sleep(60)"
+child = f"p = subprocess.Popen([sys.executable, '-c', {nap!r}])"
+family = f"import subprocess, sys; {child}; print(p.pid, flush=True); {nap}"
 
 def start(name, code, register):
-    process = ManagedProcess.start([sys.executable, "-c", code], env=env, cwd=folder, log_file=folder / f"{name}.log")
+    argv, log_file = [sys.executable, "-c", code], folder / f"{name}.log"
+    process = ManagedProcess.start(argv, env=env, cwd=folder, log_file=log_file)
     if register:
         loop.ask(lambda: guard.add(process.pid)).result()
     return process
 
 registered = start("registered", family, True)
-unknown = start("unknown", "import time; time.sleep(60)", False)
+unknown = start("unknown", nap, False)
 while not (folder / "registered.log").read_text():
     time.sleep(0.01)
 child = int((folder / "registered.log").read_text())
-service = Registered("w1", "worker", registered.pid, guard.start_of(registered.pid), registered.started_at, 1, "")
-session.write(Record(session.id, os.getpid(), "laptop", "", "name = 'laptop'", str(folder), time.time(), services=(service,)))
+born = guard.start_of(registered.pid)
+service = Registered("w1", "worker", registered.pid, born, registered.started_at, 1, "")
+record = Record(session.id, os.getpid(), "laptop", "", "name = 'laptop'", str(folder), time.time())
+session.write(replace(record, services=(service,)))
 print(registered.pid, child, unknown.pid, guard.pid, session.id, flush=True)
 for line in sys.stdin:
     if line == "guardian?\\n":
@@ -119,7 +124,7 @@ def test_what_both_left_is_found_told_and_ended_by_the_next_start(panel: Panel) 
     os.kill(panel.process.pid, signal.SIGSTOP)  # so that it cannot start another guardian
     os.kill(panel.guardian, signal.SIGKILL)
     panel.kill()
-    assert len(panel.survivors) == 3
+    eventually(lambda: len(panel.survivors) == 3, "only panel and guardian are dead")
     (record,) = sessions.crashed()
     leftover = sessions.leftover_of(record)
     assert (leftover.stack, leftover.session) == ("laptop", panel.session)

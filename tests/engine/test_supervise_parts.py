@@ -102,7 +102,7 @@ def test_the_exit_of_a_process_that_is_no_child_is_seen(
     watch = loop.ask(lambda: loop.watch_exit(grandchild, seen.set)).result(5)
     os.kill(grandchild, signal.SIGTERM)
     assert seen.wait(10)
-    if sys.platform == "linux":
+    if pidfd:
         assert watch.status is not None
         assert os.waitstatus_to_exitcode(watch.status) == -signal.SIGTERM
     eventually(lambda: not parent.running, "its parent ends")
