@@ -7,7 +7,7 @@ import time
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton
 
-from desktop.engine.api import StackSnapshot, StackState, State
+from desktop.engine.api import ServiceSnapshot, StackSnapshot, StackState, State
 from desktop.ui import fonts, icons
 from desktop.ui.actions import Actions
 from desktop.ui.stack_commands import StackCommands
@@ -99,7 +99,7 @@ def _about(snapshot: StackSnapshot) -> str:
         return snapshot.spec.about
     wrong = [s for s in services if tone_of(s.state) in (Tone.BAD, Tone.WARN)]
     if wrong and snapshot.state is StackState.TROUBLED:
-        return "   ".join(f"{s.name}: {s.detail or word_of(s.state).lower()}" for s in wrong)
+        return "   ".join(_wrong(service) for service in wrong)
     ready = sum(w.service.state is State.READY for w in snapshot.workers)
     said = [f"{ready} of {count(len(snapshot.workers), 'worker')} ready"]
     if snapshot.broker and snapshot.broker.address:
@@ -107,3 +107,9 @@ def _about(snapshot: StackSnapshot) -> str:
     if snapshot.started_at:
         said.append(f"up {duration(time.time() - snapshot.started_at)}")
     return "  ·  ".join(said)
+
+
+def _wrong(service: ServiceSnapshot) -> str:
+    """Its sentence, which may begin with its name already."""
+    said = service.detail or word_of(service.state).lower()
+    return said if said.startswith(f"{service.name} ") else f"{service.name}: {said}"

@@ -27,8 +27,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.left import guardians, of_home
 from tests.support.up import ROOT
-from tests.support.waiting import eventually, runs
+from tests.support.waiting import eventually
 
 LIMIT = 1.0  # seconds after which nothing may be left
 PATIENCE = 15.0  # seconds after which what is left is called a survivor for good
@@ -110,10 +111,6 @@ class Panel:
             env=environment(self.home),
         )
 
-    def guardians(self) -> list[int]:
-        """Its guardian process; none before it has started anything."""
-        return [pid for pid in all_pids() if parent(pid) == self.process.pid and "guardian.py" in argv(pid)]
-
     def kill(self) -> None:
         """SIGKILL, and nothing else."""
         self.process.kill()
@@ -133,52 +130,11 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "CELERY_DESK_HOME": str(home), "QT_QPA_PLATFORM": "offscreen"}
 
 
-def all_pids() -> list[int]:
-    """Every process of this machine that we may look at."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def parent(pid: int) -> int:
-    """Of a process; 0 when it is gone."""
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0
-
-
-def argv(pid: int) -> str:
-    """Its command line; empty when it is gone or a zombie."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    return ""
-
-
-def of_turn(home: Path, but: set[int]) -> dict[int, str]:
-    """What belongs to a turn and runs: pid and command line."""
-    sessions = {file.stem for file in home.glob("state/sessions/*.*")}
-    found = {}
-    for pid in all_pids():
-        if pid not in but and pid != os.getpid() and _belongs(pid, str(home), sessions) and runs(pid):
-            found[pid] = argv(pid)
-    return found
-
-
-def _belongs(pid: int, home: str, sessions: set[str]) -> bool:
-    told = argv(pid)
-    if home in told or ("guardian.py" in told and told.split()[-1] in sessions):
-        return True
-    with suppress(OSError):
-        if home in os.readlink(f"/proc/{pid}/cwd"):
-            return True
-    with suppress(OSError):
-        return home.encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    return False
-
-
-def watch_it_go(home: Path, but: set[int], since: float) -> tuple[float | None, dict[int, str]]:
+def watch_it_go(home: Path, but: frozenset[int], since: float) -> tuple[float | None, dict[int, str]]:
     """(milliseconds until nothing was left, what was left after the limit)."""
     late: dict[int, str] = {}
     while True:
-        left = of_turn(home, but)
+        left = of_home(home, but)
         passed = time.monotonic() - since
         if not left:
             return passed * 1000, late
@@ -196,8 +152,8 @@ def one_kill(who: str, home: Path, at: float) -> Turn:
     """Start, load, SIGKILL at that moment; the guardian does the rest."""
     panel = Panel(who, home)
     panel.run_for(at)
-    but = {client.pid for client in panel.clients}
-    before = len(of_turn(home, but))
+    but = frozenset(client.pid for client in panel.clients)
+    before = len(of_home(home, but))
     loaded = panel.loaded
     killed = time.monotonic()
     panel.kill()
@@ -209,16 +165,16 @@ def one_kill(who: str, home: Path, at: float) -> Turn:
 def one_double_kill(who: str, home: Path, at: float) -> Turn:
     """Both killed, `at` seconds after the guardian is there; then the next start of `up`."""
     panel = Panel(who, home)
-    guardians = eventually(panel.guardians, f"the guardian of {who}", within=30)
+    guarding = eventually(lambda: guardians(panel.process.pid), f"the guardian of {who}", within=30)
     panel.run_for(at)
-    but = {client.pid for client in panel.clients}
-    before, loaded = len(of_turn(home, but)), panel.loaded
+    but = frozenset(client.pid for client in panel.clients)
+    before, loaded = len(of_home(home, but)), panel.loaded
     os.kill(panel.process.pid, signal.SIGSTOP)
-    for guardian in guardians:
+    for guardian in guarding:
         os.kill(guardian, signal.SIGKILL)
     panel.kill()
     panel.end_clients()
-    orphans = of_turn(home, but)
+    orphans = of_home(home, but)
     began = time.monotonic()
     following = subprocess.run(
         [sys.executable, str(ROOT / "main.py"), "up", "solo", "--for", "0", "--json"],
