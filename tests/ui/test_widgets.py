@@ -8,7 +8,7 @@ import math
 import pytest
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
-from PySide6.QtWidgets import QLabel, QLineEdit, QMenu, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QPushButton, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import Light as LightState
@@ -76,6 +76,19 @@ def test_a_stat_card_says_all_of_it(theme: Theme, qtbot: QtBot) -> None:
     card.show_value("1,204", "tasks", "3 queues", "warn")
     assert card.accessibleName() == "Waiting: 1,204 tasks. 3 queues"
     assert card.hint.property("tone") == "warn"
+
+
+def test_a_card_leaves_nothing_outside_itself(theme: Theme, qtbot: QtBot, qapp: QApplication) -> None:
+    before = set(qapp.topLevelWidgets())
+    side = QPushButton("Copy")
+    plain, headed = Card(), Card("Command line", side=side)
+    qtbot.addWidget(plain)
+    qtbot.addWidget(headed)
+    assert set(qapp.topLevelWidgets()) - before == {plain, headed}
+    assert headed.accessibleName() == "Command line"
+    headed.resize(400, 120)
+    headed.grab()  # lays it out
+    assert side.geometry().right() > 350
 
 
 def test_a_sparkline_draws_lines_with_gaps(theme: Theme, qtbot: QtBot) -> None:

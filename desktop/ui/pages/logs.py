@@ -11,7 +11,7 @@ from desktop.engine.api import StackSnapshot
 from desktop.ui.actions import Action
 from desktop.ui.page import Page, Shell
 from desktop.ui.pages.logs_bar import FilterBar, SearchBar, ViewBar
-from desktop.ui.pages.plain_card import PlainCard
+from desktop.ui.widgets.containers import Card
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import label
 from desktop.ui.widgets.log_view import LogView
@@ -50,7 +50,7 @@ class LogsPage(Page):
         second.setSpacing(12)
         second.addWidget(self.filters, 1)
         second.addWidget(self.options, 0, Qt.AlignmentFlag.AlignTop)
-        card = PlainCard(padding=1)
+        card = Card(padding=1)
         card.body.setContentsMargins(1, 6, 1, 6)
         card.add(self._stage)
         outer = QVBoxLayout(self)

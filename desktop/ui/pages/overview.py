@@ -9,12 +9,11 @@ from desktop.ui.page import Page, Shell
 from desktop.ui.pages.overview_events import EventList
 from desktop.ui.pages.overview_start import StartPanel
 from desktop.ui.pages.overview_stats import StatRow
-from desktop.ui.pages.plain_card import PlainCard
 from desktop.ui.widgets.chart import Chart, TimeAxis
 from desktop.ui.widgets.chart_line import pool_lines, queue_lines, worker_lines
 from desktop.ui.widgets.chart_panel import ChartPanel
 from desktop.ui.widgets.chart_scale import Unit
-from desktop.ui.widgets.containers import Column
+from desktop.ui.widgets.containers import Card, Column
 from desktop.ui.widgets.flow import FlowView
 from desktop.ui.widgets.labels import label
 
@@ -39,7 +38,7 @@ class OverviewPage(Page):
         column.setAccessibleName("Overview")
         column.body.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, 8)
         column.body.addWidget(self.stats)
-        picture = PlainCard(padding=12)
+        picture = Card(padding=12)
         picture.add(self.flow)
         self._picture = picture
         column.body.addWidget(picture)
@@ -70,7 +69,7 @@ class OverviewPage(Page):
         return ChartPanel(axis, [(self.cpu, 5), (self.queue_depth, 5), (self.pool_size, 5)])
 
     def _running(self) -> QWidget:
-        events = PlainCard(padding=0)
+        events = Card(padding=0)
         events.setFixedWidth(_EVENTS_WIDTH)
         events.body.setContentsMargins(8, 12, 8, 8)
         events.body.setSpacing(6)

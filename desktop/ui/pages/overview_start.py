@@ -18,9 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.engine.stack.model import BrokerSpec, Persistence, Pool, StackSpec, WorkerSpec
-from desktop.ui.pages.plain_card import PlainCard
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.containers import row
+from desktop.ui.widgets.containers import Card, row
 from desktop.ui.widgets.flow_layout import FlowLayout
 from desktop.ui.widgets.labels import hairline, label
 
@@ -71,7 +70,7 @@ class StartPanel(QWidget):
         self._rows.setVerticalSpacing(12)
         self._rows.setColumnStretch(1, 1)
         self._shown: StackSpec | None = None
-        card = PlainCard(padding=28)
+        card = Card(padding=28)
         card.setFixedWidth(_WIDTH)
         card.body.setSpacing(8)
         card.add(self.name)

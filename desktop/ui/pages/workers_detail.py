@@ -69,12 +69,11 @@ class WorkerDetail(Column):
         return ChartPanel(axis, charts)
 
     def _command_card(self) -> Card:
-        card = Card("Command line")
         copy = QPushButton("Copy")
         copy.setAccessibleName("Copy the command line")
         copy.clicked.connect(self.copy_command)
         icons.set_icon(copy, "copy")
-        card.head.addWidget(copy)
+        card = Card("Command line", side=copy)
         self.command.setAccessibleName("Command line")
         card.add(self.command)
         return card

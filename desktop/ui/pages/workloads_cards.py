@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QProgressBar, QPushButton, QStackedWidget, QVBoxLa
 
 from desktop.engine.api import Desk, LoadSnapshot, LoadState
 from desktop.ui import icons
-from desktop.ui.pages.plain_card import PlainCard
-from desktop.ui.widgets.containers import Column, row
+from desktop.ui.widgets.containers import Card, Column, row
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import ElidedLabel, label
 from desktop.ui.widgets.state_pill import StatePill
@@ -19,7 +18,7 @@ from desktop.ui.words import duration
 OVER = frozenset({LoadState.DONE, LoadState.CANCELLED, LoadState.FAILED})
 
 
-class LoadCard(PlainCard):
+class LoadCard(Card):
     """One workload: sent and ended as two bars of one scale, exact figures, and its buttons."""
 
     def __init__(self, desk: Desk, load: LoadSnapshot) -> None:

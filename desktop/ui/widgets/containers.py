@@ -11,28 +11,20 @@ PAGE_MARGIN, GAP = 24, 16
 
 
 class Card(QFrame):
-    """A surface with a hairline around it; `body` is its column. A title puts a head above, whose
-    layout `head` takes further widgets at its right.
+    """A surface with a hairline around it; `body` is its column. A title puts a head above, with
+    the widget `side` at its right end.
     """
 
-    def __init__(self, title: str = "", hint: str = "", padding: int = 16) -> None:
+    def __init__(self, title: str = "", padding: int = 16, side: QWidget | None = None) -> None:
         super().__init__()
         self.setProperty("kind", "card")
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(padding, padding, padding, padding)
         self.body.setSpacing(12)
-        top = QWidget()
-        top.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.head = QHBoxLayout(top)
-        self.head.setContentsMargins(0, 0, 0, 0)
-        self.head.setSpacing(8)
-        self.hint = label(hint, "small", "muted")
         if title:
             self.setAccessibleName(title)
-            self.head.addWidget(label(title, "section"))
-            self.head.addWidget(self.hint)
-            self.head.addStretch()
-            self.body.addWidget(top)
+            words = label(title, "section")
+            self.body.addLayout(row(words, 1, side) if side else row(words))
 
     def add(self, widget: QWidget, stretch: int = 0) -> QWidget:
         """Put a widget below the others."""
