@@ -14,13 +14,16 @@ from typing import Any
 
 import click
 
-from desktop.engine.api import DeskError, LoadSnapshot, LoadState, TaskShare, Workload
+from desktop.engine.api import DeskError, LoadSnapshot, LoadState, TaskInfo, TaskShare, Workload
+from desktop.engine.catalog import read_catalog
 from desktop.engine.load.client import Load
 from desktop.engine.load.plan import Plan
 from desktop.engine.loads import free_load_id
+from desktop.engine.stack.model import WorkerSpec
 from desktop.engine.stack.parse import parse_stack
+from desktop.engine.stack.problems import did_you_mean
 from desktop.engine.supervise import session as sessions
-from desktop.engine.supervise.services import base_env
+from desktop.engine.supervise.services import app_env, base_env
 
 _OVER = (LoadState.DONE, LoadState.CANCELLED, LoadState.FAILED)
 
@@ -48,10 +51,11 @@ def run_load(
         )
     if count is None and rate is None and seconds is None:
         count = 100
-    kwargs = dict(_argument(text) for text in args)
+    shares = [_weighted(text) for text in tasks or ("tasks.mixed",)]
+    arguments = _arguments_of([name for name, _ in shares], dict(map(_argument, args)), _catalog(record))
     mix = tuple(
-        TaskShare(name, kwargs=kwargs, queue=queue, weight=weight, countdown=countdown, priority=priority)
-        for name, weight in map(_weighted, tasks or ("tasks.mixed",))
+        TaskShare(name, kwargs=given, queue=queue, weight=weight, countdown=countdown, priority=priority)
+        for (name, weight), given in zip(shares, arguments, strict=True)
     )
     workload = Workload(mix=mix, count=count, rate=rate, seconds=seconds, seed=seed, name="command line")
     return _Run(record, workload, as_json).run()
@@ -74,6 +78,32 @@ def _argument(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def _catalog(record: sessions.Record) -> dict[str, TaskInfo]:
+    spec = parse_stack(record.stack_text, Path(record.stack_file) if record.stack_file else None)
+    env = app_env(spec, WorkerSpec(name="catalog"), record.id)
+    found = read_catalog(spec.app.python or Path(sys.executable), spec.app.target, spec.app.directory, env)
+    return {task.name: task for task in found}
+
+
+def _arguments_of(
+    names: list[str], given: dict[str, Any], catalog: dict[str, TaskInfo]
+) -> list[dict[str, Any]]:
+    """What each task gets of the arguments. Raises DeskError for a task or an argument that nobody knows."""
+    for name in names:
+        if name not in catalog:
+            hint = did_you_mean(name, catalog)
+            raise DeskError(f"The app has no task '{name}'.", f"{hint}It has: {', '.join(sorted(catalog))}.")
+    takes = [{param.name for param in catalog[name].params} for name in names]
+    for argument in given:
+        if not any(argument in known for known in takes):
+            known = sorted(set().union(*takes))
+            has = f"They take: {', '.join(known)}." if known else "They take none."
+            raise DeskError(
+                f"None of the tasks takes an argument '{argument}'.", did_you_mean(argument, known) + has
+            )
+    return [{key: value for key, value in given.items() if key in known} for known in takes]
+
+
 class _Run:
     """One load, watched until it is over; Ctrl-C cancels it."""
 
@@ -83,7 +113,7 @@ class _Run:
         self._changed = threading.Event()
         self._began = time.monotonic()
         folder = Path(record.run_folder)
-        stack = parse_stack(record.stack_text, None)
+        stack = parse_stack(record.stack_text, Path(record.stack_file) if record.stack_file else None)
         number = free_load_id(folder / "ledger")
         plan = Plan(number, workload, folder / "ledger", record.broker_url, celery=stack.celery)
         self._load = Load(
@@ -126,9 +156,8 @@ class _Run:
         else:
             if sys.stderr.isatty():
                 click.echo("\r\x1b[K", err=True, nl=False)
-            tail = f": {now.detail}" if now.detail else ""
             rate = f"{now.sent / took:,.0f} a second"
-            click.echo(f"{now.state.value}: {now.sent:,} tasks sent in {took:.1f} s, {rate}{tail}")
+            click.echo(f"{now.state.value}: {now.detail or f'{now.sent:,} tasks sent in {took:.1f} s, {rate}'}")
         return 0 if now.state is LoadState.DONE else 1
 
     def _print(self, now: LoadSnapshot) -> None:
