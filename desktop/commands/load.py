@@ -156,8 +156,8 @@ class _Run:
         else:
             if sys.stderr.isatty():
                 click.echo("\r\x1b[K", err=True, nl=False)
-            rate = f"{now.sent / took:,.0f} a second"
-            click.echo(f"{now.state.value}: {now.detail or f'{now.sent:,} tasks sent in {took:.1f} s, {rate}'}")
+            counted = f"{now.sent:,} tasks sent in {took:.1f} s, {now.sent / took:,.0f} a second"
+            click.echo(f"{now.state.value}: {now.detail or counted}")
         return 0 if now.state is LoadState.DONE else 1
 
     def _print(self, now: LoadSnapshot) -> None:
