@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtWidgets import QWidget
 
@@ -14,6 +14,9 @@ from desktop.engine.api import Desk, StackSnapshot
 from desktop.ui.actions import Actions
 from desktop.ui.widgets.toast import Toasts
 
+if TYPE_CHECKING:
+    from desktop.ui.worker_commands import WorkerCommands
+
 
 class Shell(Protocol):
     """The window, as a page knows it."""
@@ -21,6 +24,7 @@ class Shell(Protocol):
     bridge: Bridge
     commands: Actions
     toasts: Toasts
+    worker_commands: WorkerCommands
 
     @property
     def desk(self) -> Desk:
@@ -52,6 +56,9 @@ class Page(QWidget):
 
     def refresh(self) -> None:
         """F5: read everything again."""
+
+    def start_search(self) -> None:
+        """Put the focus where one searches on this page."""
 
     def show_about(self, about: str) -> None:
         """Bring what `about` names (a worker, a service) to the eye."""

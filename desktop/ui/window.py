@@ -23,6 +23,7 @@ from desktop.ui.rail import Rail
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.theme import Scheme, Theme
 from desktop.ui.widgets.toast import Toasts
+from desktop.ui.worker_commands import WorkerCommands
 
 if TYPE_CHECKING:
     from desktop.ui.palette import Palette
@@ -58,6 +59,7 @@ class Window(QMainWindow):
         self.toasts = Toasts(self)
         self._add_pages()
         self.stack_commands = StackCommands(self, self)
+        self.worker_commands = WorkerCommands(self, self)
         self._add_verbs()
         self._build()
         self._restore()
@@ -83,6 +85,8 @@ class Window(QMainWindow):
             Action("view.palette", "Commands…", self._open_palette, "command", "Ctrl+K", listed=False)
         )
         self.commands.add(Action("view.refresh", "Refresh", self._refresh, "refresh", "F5", group="View"))
+        find = Action("logs.find", "Find in the logs", self._find, "search", "Ctrl+F", group="Logs")
+        self.commands.add(find)
         self.commands.add(Action("help.shortcuts", "Keyboard shortcuts", self._open_sheet, "keyboard", "?"))
         self.commands.add(Action("window.close", "Close Celery Desk", self._close_verb, "quit", "Ctrl+Q"))
 
@@ -189,6 +193,7 @@ class Window(QMainWindow):
         Theme.current.remember_workers(w.name for w in snapshot.workers)
         self.setWindowTitle(f"{snapshot.spec.name} – Celery Desk")
         self.stack_commands.show_snapshot(snapshot)
+        self.worker_commands.show_snapshot(snapshot)
         self.header.show_snapshot(snapshot)
         self.notices.sync(self._notices(snapshot))
         if snapshot.started_at is not None:
@@ -256,6 +261,11 @@ class Window(QMainWindow):
         self.bridge.pull()
         if self.page:
             self.page.refresh()
+
+    def _find(self) -> None:
+        self.go("logs")
+        if self.page:
+            self.page.start_search()
 
     def _close_verb(self) -> None:
         self.close()

@@ -57,7 +57,7 @@ def test_everything_has_a_name(
 
 def test_the_worker_form_has_names(make_window: Callable[..., Window]) -> None:
     window = make_window(FakeDesk(), pages=PAGES, page="workers")
-    dialog = window.page.edit("w1")
+    dialog = window.worker_commands.open_form("w1")
     assert nameless(dialog) == []
     dialog.close()
 

@@ -367,9 +367,7 @@ def form(open_page: Open, qtbot: QtBot) -> Callable[..., WorkerDialog]:
 
     def opened(desk: FakeDesk, name: str = "") -> WorkerDialog:
         page = open_page(desk)
-        dialog = page.edit(name) if name else page.add()
-        assert dialog is not None
-        return dialog
+        return page.shell.worker_commands.open_form(name)
 
     return opened
 

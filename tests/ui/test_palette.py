@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 from pytestqt.qtbot import QtBot
 
 from desktop.ui.actions import Action
 from desktop.ui.fuzzy import score
+from desktop.ui.page import PAGES
 from desktop.ui.palette import Palette
 from desktop.ui.window import Window
 from tests.support.fake_desk import FakeDesk
@@ -128,3 +131,20 @@ def test_palette_and_sheet_are_never_open_together(window: Window, palette: Pale
     assert not palette.isVisible()
     window.commands["view.palette"].trigger()
     assert not window.sheet.isVisible()
+
+
+def test_verbs_of_workers_and_logs_are_there_before_their_pages(
+    make_window: Callable[..., Window], qtbot: QtBot
+) -> None:
+    window = make_window(FakeDesk(), pages=PAGES, page="overview")
+    window.commands["view.palette"].trigger()
+    palette = window.palette_box
+    keys = offered(palette)
+    assert {"worker.add", "worker.kill:w1", "worker.edit:w2", "logs.find"} <= set(keys)
+    qtbot.keyClicks(palette.line, "edit w2")
+    qtbot.keyClick(palette.line, Qt.Key.Key_Return)
+    dialog = window.findChild(QDialog)
+    assert window.page.objectName() == "workers"
+    assert window.page.list.current == "w2"
+    assert dialog is not None and dialog.accessibleName() == "Edit w2"
+    dialog.close()

@@ -217,7 +217,7 @@ def test_a_flow_goes_on_in_the_next_line(theme: Theme, qtbot: QtBot) -> None:
 
 
 def test_containers_keep_head_and_body(theme: Theme, qtbot: QtBot) -> None:
-    column, card, head = Column(), Card("Workers", "3 of 3 ready"), PageHead("Overview")
+    column, card, head = Column(), Card("Workers"), PageHead("Overview")
     qtbot.addWidget(column)
     column.body.addWidget(head)
     column.body.addWidget(card)

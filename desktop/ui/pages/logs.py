@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout
 
 from desktop.engine.api import StackSnapshot
-from desktop.ui.actions import Action
 from desktop.ui.page import Page, Shell
 from desktop.ui.pages.logs_bar import FilterBar, SearchBar, ViewBar
 from desktop.ui.widgets.containers import Card
@@ -35,10 +34,6 @@ class LogsPage(Page):
         self._stage.addWidget(self.view)
         self._lay_out()
         self._connect()
-        find = Action(
-            "logs.find", "Find in the logs", self.start_search, "search", "Ctrl+F", "Find in the logs", "Logs"
-        )
-        shell.commands.add(find)
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
@@ -106,8 +101,6 @@ class LogsPage(Page):
         self.filters.only(about)
 
     def start_search(self) -> None:
-        """Show the page with the search field ready."""
-        self.shell.go("logs")
         self.search.start()
 
     # filter and search

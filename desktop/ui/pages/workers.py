@@ -8,9 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, Q
 from desktop.engine.api import StackSnapshot
 from desktop.ui.page import Page, Shell
 from desktop.ui.pages.kill_menu import KillMenu
-from desktop.ui.pages.worker_verbs import WorkerVerbs
 from desktop.ui.pages.workers_detail import WorkerDetail
-from desktop.ui.pages.workers_form import WorkerDialog
 from desktop.ui.pages.workers_list import WorkerList
 from desktop.ui.widgets.containers import row
 from desktop.ui.widgets.empty_state import EmptyState
@@ -27,9 +25,9 @@ class WorkersPage(Page):
 
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
-        self.verbs = WorkerVerbs(shell, self.edit, self.add, self)
+        self.verbs = shell.worker_commands
         self.list = WorkerList()
-        self.detail = WorkerDetail(shell, self.verbs)
+        self.detail = WorkerDetail(shell)
         self.hint = label("", "small", "muted")
         self._turns = 0
         empty = EmptyState(
@@ -68,7 +66,6 @@ class WorkersPage(Page):
     # showing
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
-        self.verbs.show_snapshot(snapshot)
         self._stage.setCurrentIndex(1 if snapshot.workers else 0)
         self.hint.setText(count(len(snapshot.workers), "worker"))
         self.list.show_workers(snapshot.workers)
@@ -95,23 +92,9 @@ class WorkersPage(Page):
         snapshot = self.shell.bridge.snapshot
         worker = snapshot.worker(name)
         if worker is not None and name in self.list.rows:
-            self.verbs.show_snapshot(snapshot)
             self.detail.show_worker(worker, snapshot.t)
 
-    # verbs
-
-    def add(self) -> WorkerDialog:
-        """Open the form for a new worker."""
-        return self._open(WorkerDialog(self.shell))
-
-    def edit(self, name: str) -> WorkerDialog | None:
-        """Open the form of a worker."""
-        worker = self.shell.bridge.snapshot.worker(name)
-        return self._open(WorkerDialog(self.shell, worker)) if worker is not None else None
-
-    def _open(self, dialog: WorkerDialog) -> WorkerDialog:
-        dialog.open()
-        return dialog
+    # menus
 
     def _open_menu(self, name: str, place: QPoint) -> None:
         menu = QMenu(self)

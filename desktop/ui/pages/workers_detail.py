@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from desktop.engine.api import Desk, StackSnapshot, WorkerSnapshot
 from desktop.ui import icons
+from desktop.ui.actions import Actions
 from desktop.ui.page import Shell
 from desktop.ui.pages.kill_menu import KillButton
 from desktop.ui.pages.overview_start import ColourBar
-from desktop.ui.pages.worker_verbs import VerbButton, WorkerVerbs
 from desktop.ui.pages.workers_pool import PoolControls, QueueControls, side_by_side
 from desktop.ui.pages.workers_tables import ProcessTable, RunningTable
 from desktop.ui.states import tone_of
@@ -31,9 +31,9 @@ _SLOW = 3  # tables change their figures at every third snapshot at most
 class WorkerDetail(Column):
     """Shows one worker; `show_worker` with another name starts afresh."""
 
-    def __init__(self, shell: Shell, verbs: WorkerVerbs) -> None:
+    def __init__(self, shell: Shell) -> None:
         super().__init__(0, 12)
-        self.shell, self._verbs = shell, verbs
+        self.shell, self._verbs = shell, shell.worker_commands
         self.name = ""
         self._shown = 0
         self.setAccessibleName("Worker")
@@ -45,7 +45,7 @@ class WorkerDetail(Column):
         self.facts = label("", "small", "muted", wrap=True)
         self.pool, self.queues = PoolControls(shell), QueueControls(shell)
         self.graphs = self._graphs()
-        self.running, self.processes = RunningTable(), ProcessTable(verbs)
+        self.running, self.processes = RunningTable(), ProcessTable(self._verbs)
         self.command = label("", "mono", wrap=True, selectable=True)
         self.body.setContentsMargins(0, 0, 8, 12)
         self.body.addWidget(self._head)
@@ -185,3 +185,20 @@ def _facts(worker: WorkerSnapshot, now: float) -> list[str]:
     if worker.prefetch is not None:
         facts.append(f"prefetch {worker.prefetch:,}")
     return facts
+
+
+class VerbButton(QPushButton):
+    """A button of a registered verb with a shorter word, for where the worker's name stands beside it."""
+
+    def __init__(self, commands: Actions, key: str, word: str) -> None:
+        super().__init__(word)
+        self._verb = commands[key]
+        self.setAccessibleName(self._verb.text())
+        icons.set_icon(self, commands.action(key).icon)
+        self.clicked.connect(self._verb.trigger)
+        self._verb.changed.connect(self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.setEnabled(self._verb.isEnabled())
+        self.setToolTip(self._verb.toolTip())

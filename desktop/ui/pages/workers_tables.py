@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QHeaderView, QTableView, QWid
 from desktop.engine.api import PoolProcess, RunningTask, SignalOffer, WorkerSnapshot
 from desktop.ui import fonts
 from desktop.ui.pages.kill_menu import KillButton
-from desktop.ui.pages.worker_verbs import WorkerVerbs
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_scale import Unit
 from desktop.ui.widgets.containers import Card, row
 from desktop.ui.widgets.labels import ElidedLabel, label, set_tone
 from desktop.ui.words import duration
+from desktop.ui.worker_commands import WorkerCommands
 
 _Index = QModelIndex | QPersistentModelIndex
 _ROW = 30
@@ -199,7 +199,7 @@ def _doing(process: PoolProcess, now: float) -> str:
 class ProcessTable(Card):
     """The pool processes of a prefork worker; hidden for the other pools."""
 
-    def __init__(self, verbs: WorkerVerbs) -> None:
+    def __init__(self, verbs: WorkerCommands) -> None:
         super().__init__("Pool processes")
         self.body.setSpacing(0)
         self._verbs = verbs

@@ -1,49 +1,40 @@
-"""What can be done to a worker: one registered action a worker and verb, and the kill menu."""
+"""What can be done to a worker: one registered action a worker and verb, and its signals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QPushButton
 
 from desktop.engine.api import SignalOffer, StackSnapshot, StackState, State, StopHow, WorkerSnapshot
-from desktop.ui import icons
-from desktop.ui.actions import Action, Actions
+from desktop.ui.actions import Action
 from desktop.ui.page import Shell
 from desktop.ui.widgets.confirm import confirm
+
+if TYPE_CHECKING:
+    from desktop.ui.pages.workers_form import WorkerDialog
 
 VERBS = ("start", "stop", "cold", "restart", "kill", "edit", "remove")
 
 
-class WorkerVerbs(QObject):
-    """Keeps the registry's worker verbs in step with the workers there are.
+class WorkerCommands(QObject):
+    """Keeps the registry's worker verbs in step with the workers there are."""
 
-    `edit` and `add` open the form; the page gives them.
-    """
-
-    def __init__(
-        self, shell: Shell, edit: Callable[[str], object], add: Callable[[], object], parent: QObject
-    ) -> None:
+    def __init__(self, shell: Shell, parent: QObject) -> None:
         super().__init__(parent)
-        self._shell, self._edit = shell, edit
+        self._shell = shell
         self._names: tuple[str, ...] = ()
-        shell.commands.add(
-            Action(
-                "worker.add",
-                "Add worker…",
-                lambda: _call(add),
-                "plus",
-                tooltip="Add a worker",
-                group="Workers",
-            )
-        )
+        self._allowed: dict[str, tuple[State, StackState]] = {}
+        add = Action("worker.add", "Add worker…", self._add, "plus", "", "Add a worker", "Workers")
+        shell.commands.add(add)
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         """Register verbs of new workers, forget those of removed ones, allow what the states allow."""
         names = tuple(w.name for w in snapshot.workers)
         for name in set(self._names) - set(names):
+            self._allowed.pop(name, None)
             for verb in VERBS:
                 self._shell.commands.remove(f"worker.{verb}:{name}")
         for name in names:
@@ -51,7 +42,10 @@ class WorkerVerbs(QObject):
                 self._register(name)
         self._names = names
         for worker in snapshot.workers:
-            self._allow(worker, snapshot.state)
+            states = worker.service.state, snapshot.state
+            if self._allowed.get(worker.name) != states:
+                self._allowed[worker.name] = states
+                self._allow(worker, snapshot.state)
 
     def _register(self, name: str) -> None:
         run = self._shell.commands.add
@@ -73,7 +67,7 @@ class WorkerVerbs(QObject):
         hard = partial(self._ask_stop, name, StopHow.KILL, "KILL")
         verb("kill", f"Kill {name}", "kill", kill, hard, danger=True)
         change = "Change pool, size, queues and limits"
-        verb("edit", f"Edit {name}…", "edit", change, lambda: _call(partial(self._edit, name)))
+        verb("edit", f"Edit {name}…", "edit", change, partial(self._edit, name))
         gone = "Take it out of the stack"
         verb("remove", f"Remove {name}…", "trash", gone, partial(self._ask_remove, name), danger=True)
 
@@ -86,6 +80,22 @@ class WorkerVerbs(QObject):
             enable(f"worker.{verb}:{name}", alive, f"{name} does not run.")
 
     # -- verbs
+
+    def _add(self) -> None:
+        self.open_form()
+
+    def _edit(self, name: str) -> None:
+        self.open_form(name)
+
+    def open_form(self, name: str = "") -> WorkerDialog:
+        """Show the workers, and over them the form of one of them, or of a new one."""
+        from desktop.ui.pages.workers_form import WorkerDialog  # the first paint does not wait for it
+
+        self._shell.go("workers", name)
+        worker = self._shell.bridge.snapshot.worker(name)
+        dialog = WorkerDialog(self._shell, worker)
+        dialog.open()
+        return dialog
 
     def _start(self, name: str) -> None:
         self._shell.do(self._shell.desk.start_service(name))
@@ -129,28 +139,7 @@ class WorkerVerbs(QObject):
         confirm(self._shell.window_widget(), title, losses, word, run)
 
 
-def _call(verb: Callable[[], object]) -> None:
-    verb()
-
-
 def _why_not_start(worker: WorkerSnapshot, off: bool) -> str:
     if off:
         return "Start the stack: it starts every worker."
     return f"{worker.name} is stopping." if worker.service.state is State.STOPPING else "It runs already."
-
-
-class VerbButton(QPushButton):
-    """A button of a registered verb with a shorter word, for where the worker's name stands beside it."""
-
-    def __init__(self, commands: Actions, key: str, word: str) -> None:
-        super().__init__(word)
-        self._verb = commands[key]
-        self.setAccessibleName(self._verb.text())
-        icons.set_icon(self, commands.action(key).icon)
-        self.clicked.connect(self._verb.trigger)
-        self._verb.changed.connect(self._follow)
-        self._follow()
-
-    def _follow(self) -> None:
-        self.setEnabled(self._verb.isEnabled())
-        self.setToolTip(self._verb.toolTip())
