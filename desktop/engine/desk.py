@@ -40,6 +40,7 @@ from desktop.engine.stack.shipped import shipped_stacks
 from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise import session as sessions
 from desktop.engine.supervise.guard import Guard
+from desktop.engine.supervise.live import LiveStack
 from desktop.engine.supervise.loop import Loop
 from desktop.engine.supervise.outcome import plural
 from desktop.engine.supervise.services import app_env
@@ -210,7 +211,7 @@ class LocalDesk:
             self._guard.open()
         if self._run is not None:
             self._run.let_go()
-        self._run = Run(
+        live = LiveStack(
             self._loop,
             self._guard,
             self._session.id,
@@ -220,6 +221,7 @@ class LocalDesk:
             heard=self._tell,
             changed=self._write_session,
         )
+        self._run = Run(live, self._guard, self._document)
         self._write_session()
         return self._run
 

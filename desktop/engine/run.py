@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 
 from desktop.engine import snapshots
 from desktop.engine.api import (
@@ -14,7 +13,6 @@ from desktop.engine.api import (
     Leftover,
     Mark,
     MarkKind,
-    ServiceEvent,
     StackSnapshot,
     StackState,
     State,
@@ -22,10 +20,8 @@ from desktop.engine.api import (
 )
 from desktop.engine.loads import Loads
 from desktop.engine.stack.document import Document
-from desktop.engine.supervise.broker import Endpoint
 from desktop.engine.supervise.guard import Guard
 from desktop.engine.supervise.live import LiveStack
-from desktop.engine.supervise.loop import Loop
 from desktop.engine.supervise.outcome import duration, plural
 from desktop.engine.supervise.service import Service
 from desktop.engine.supervise.session import Record
@@ -37,25 +33,12 @@ _FAILED = (State.EXITED, State.BACKING_OFF, State.CRASH_LOOP, State.STOPPED)
 class Run:
     """Ties a living stack to its loads and its watch. Verbs run in the loop's thread and end a future."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        guard: Guard,
-        session_id: str,
-        document: Document,
-        folder: Path,
-        endpoint: Endpoint,
-        *,
-        heard: Callable[[ServiceEvent], None],
-        changed: Callable[[], None],
-    ) -> None:
-        self.live = LiveStack(
-            loop, guard, session_id, document, folder, endpoint, heard=heard, changed=changed
-        )
-        self.loads = Loads(self.live, guard)
-        self.watch = Watch(self.live, self.loads)
+    def __init__(self, live: LiveStack, guard: Guard, document: Document) -> None:
+        self.live = live
+        self.loads = Loads(live, guard)
+        self.watch = Watch(live, self.loads)
         self._document = document
-        (folder / "stack.toml").write_text(document.text(), encoding="utf-8")
+        (live.run_folder / "stack.toml").write_text(document.text(), encoding="utf-8")
 
     @property
     def over(self) -> bool:

@@ -73,27 +73,25 @@ class Guard:
         """A clean end: the guardian leaves without killing anything."""
         if self._watch is not None:
             self._watch.close()
-        if self._process is not None:
-            self._say("bye")
-            if self._process.stdin is not None:
-                try:
-                    self._process.stdin.close()
-                except BrokenPipeError:
-                    pass
-            self._process.wait()
-            self._process = None
+        self._say("bye")
+        self._bury()
 
     def _died(self) -> None:
         """Somebody killed it: without one nothing would end our processes if the panel died now."""
         if self._process is not None:
             log.info("the guardian ended; another one is started")
-            if self._process.stdin is not None:
+            self._bury()
+            self.open()
+
+    def _bury(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin is not None:
                 try:
-                    self._process.stdin.close()
+                    process.stdin.close()
                 except BrokenPipeError:
                     pass
-            self._process.wait()
-            self.open()
+            process.wait()
 
     def _say(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
