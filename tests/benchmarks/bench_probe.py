@@ -40,7 +40,7 @@ VARIANTS = ("bare", "watched", "events")
 
 def run(quick: bool) -> dict[str, Any]:
     """Ratios per pool, and microseconds per ledger line that is read and accounted for."""
-    tasks, rounds = (800, 3) if quick else (4000, 7)
+    tasks, rounds = (800, 3) if quick else (3000, 5)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = ValkeyServer(folder / "valkey")

@@ -26,10 +26,12 @@ from celery.worker import state as _worker_state
 
 if TYPE_CHECKING:
     from desktop.engine.probe.celery_desk_lines import LedgerFile, described, quote, quoted
-    from desktop.engine.probe.celery_desk_tasks import GreenClock, Lost, Tasks
+    from desktop.engine.probe.celery_desk_lost import Lost
+    from desktop.engine.probe.celery_desk_tasks import GreenClock, Tasks
 else:  # the folder itself is on the worker's path
     from celery_desk_lines import LedgerFile, described, quote, quoted
-    from celery_desk_tasks import GreenClock, Lost, Tasks
+    from celery_desk_lost import Lost
+    from celery_desk_tasks import GreenClock, Tasks
 
 SAMPLE_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
