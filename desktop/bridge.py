@@ -14,11 +14,13 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from shiboken6 import isValid
 
 from desktop.engine.api import Desk, DeskError, ServiceEvent, StackSnapshot
+from desktop.engine.stack.model import StackSpec
 
 log = logging.getLogger(__name__)
 
 INTERVAL_MS = 100
 LATE = 0.1  # seconds of a blocked event loop that are worth a line in the log
+NOTHING = StackSnapshot(t=0.0, spec=StackSpec(name=""))  # what there is to show before there is an engine
 
 Done = Callable[[Any], None]
 Failed = Callable[[DeskError], None]
@@ -38,7 +40,10 @@ class _Job:
 
 
 class Bridge(QObject):
-    """The window's only way to the engine. Lives in the GUI thread; nothing here ever blocks."""
+    """The window's only way to the engine. Lives in the GUI thread; nothing here ever blocks.
+
+    Without an engine yet it shows `NOTHING`, until one is given to `take`.
+    """
 
     snapshot_changed = Signal(object)  # StackSnapshot: something in it differs from the one before
     service_event = Signal(object)  # ServiceEvent, as soon as the engine says it
@@ -48,13 +53,13 @@ class Bridge(QObject):
     _heard = Signal(object)
     _ended = Signal(object)
 
-    def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
+    def __init__(self, desk: Desk | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.desk = desk
+        self._desk: Desk | None = None
         self._jobs: set[_Job] = set()
         self._gate = threading.Lock()  # no emit from an engine thread once we are closed
         self._open = True
-        self.snapshot: StackSnapshot = desk.snapshot()
+        self.snapshot: StackSnapshot = NOTHING
         self._last_turn = time.monotonic()
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL_MS)
@@ -62,7 +67,26 @@ class Bridge(QObject):
         # Queued also from the GUI thread: the engine may speak while it holds a lock that snapshot() needs.
         self._heard.connect(self._hear, Qt.ConnectionType.QueuedConnection)
         self._ended.connect(self._finish, Qt.ConnectionType.QueuedConnection)
+        self._unsubscribe: Callable[[], None] = _nothing
+        if desk is not None:
+            self.take(desk)
+
+    def take(self, desk: Desk) -> None:
+        """Begin with this engine; once."""
+        self._desk = desk
+        self.snapshot = desk.snapshot()
         self._unsubscribe = desk.subscribe(self._hear_elsewhere)
+
+    @property
+    def taken(self) -> bool:
+        """Whether there is an engine."""
+        return self._desk is not None
+
+    @property
+    def desk(self) -> Desk:
+        """The engine; there must be one."""
+        assert self._desk is not None
+        return self._desk
 
     # -- reading
 
@@ -85,7 +109,9 @@ class Bridge(QObject):
     @Slot()
     def pull(self) -> None:
         """Read the present moment, and tell of it if anything but the time differs."""
-        new = self.desk.snapshot()
+        if self._desk is None:
+            return
+        new = self._desk.snapshot()
         if new is not self.snapshot and replace(new, t=self.snapshot.t) != self.snapshot:
             self.snapshot = new
             self.snapshot_changed.emit(new)
@@ -171,3 +197,7 @@ class Bridge(QObject):
             self._open = False
         self._timer.stop()
         self._jobs.clear()
+
+
+def _nothing() -> None:
+    pass

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from desktop.engine.desk import LocalDesk
-from desktop.engine.stack.parse import read_stack
+if TYPE_CHECKING:
+    from desktop.engine.desk import LocalDesk
 
 DEFAULT_STACK = "laptop"
 
 
-def open_window(stack: str | None, page: str | None = None) -> int:
+def open_window(stack: str | None = None, page: str | None = None) -> int:
     """Open the window on a stack and stay until it is closed. Returns the exit code.
 
-    A window that is open already takes the stack and comes to the front instead.
+    A window that is open already takes the stack and comes to the front instead. Raises DeskError, before
+    any window, for a stack file that cannot be read.
     """
     from desktop.ui.app import run_window
 
-    spec = read_stack(stack or DEFAULT_STACK)
-    asked: Path | None = spec.path.absolute() if stack and spec.path else None
+    asked = _file_of(stack) if stack else None
     desks: list[LocalDesk] = []
 
     def make() -> LocalDesk:
-        desks.append(LocalDesk(spec))
+        # The engine is half of the imports: the first paint does not wait for it.
+        from desktop.engine.desk import LocalDesk
+        from desktop.engine.stack.parse import read_stack
+
+        desks.append(LocalDesk(read_stack(stack or DEFAULT_STACK)))
         return desks[0]
 
     try:
@@ -30,3 +35,10 @@ def open_window(stack: str | None, page: str | None = None) -> int:
     finally:
         for desk in desks:
             desk.close()
+
+
+def _file_of(stack: str) -> Path | None:
+    from desktop.engine.stack.parse import read_stack
+
+    path = read_stack(stack).path
+    return path.absolute() if path else None

@@ -25,16 +25,18 @@ ROLES: dict[str, tuple[str, int, QFont.Weight]] = {
 
 
 @cache
-def load() -> None:
-    """Hand the bundled fonts to Qt, once. A font that Qt refuses leaves the system's own in its place."""
+def load(family: str) -> None:
+    """Hand a bundled font to Qt, once. A font that Qt refuses leaves the system's own in its place."""
+    begin = family.replace(" ", "")
     for file in sorted((files("resources") / "fonts").iterdir(), key=lambda f: f.name):
-        if file.name.endswith((".otf", ".ttf")):
+        if file.name.startswith(begin) and file.name.endswith((".otf", ".ttf")):
             QFontDatabase.addApplicationFontFromData(file.read_bytes())
 
 
 def font(role: str = "text") -> QFont:
     """The font of a role (a key of `ROLES`), with figures of one width."""
     family, pixels, weight = ROLES[role]
+    load(family)
     made = QFont()
     made.setFamilies([family, "sans-serif"] if family == TEXT else [family, "monospace"])
     made.setPixelSize(pixels)

@@ -15,9 +15,10 @@ from desktop.ui.states import Tone, tone_of, word_of
 from desktop.ui.widgets.labels import ElidedLabel, hairline, label
 from desktop.ui.widgets.menu_button import MenuButton
 from desktop.ui.widgets.state_pill import StatePill
-from desktop.ui.words import count, duration
+from desktop.ui.words import count, duration, headline
 
 HEIGHT = 56
+_NAME = 200  # px of a stack's name
 
 
 class Header(QFrame):
@@ -71,10 +72,19 @@ class Header(QFrame):
         menu.addAction(self._commands["stack.save"])
         menu.addAction(self._commands["stack.save_as"])
 
+    def show_opening(self) -> None:
+        """There is nothing to show and nothing to do yet."""
+        self.chooser.setEnabled(False)
+        for widget in (self.pill, self.start, self.stop, self.cold, self.kill, self.waiting):
+            widget.setVisible(False)
+
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         """Show name, state and the buttons that fit it."""
+        self.chooser.setEnabled(True)
+        self.pill.setVisible(True)
         state = snapshot.state
-        self.chooser.setText(f"{snapshot.spec.name}{' (edited)' if snapshot.dirty else ''} ")
+        name = self.chooser.fontMetrics().elidedText(snapshot.spec.name, Qt.TextElideMode.ElideRight, _NAME)
+        self.chooser.setText(f"{name}{' (edited)' if snapshot.dirty else ''} ")
         self.chooser.setAccessibleName(f"Stack {snapshot.spec.name}: open another, save")
         self.pill.set_state(state, snapshot.spec.about)
         self.show_time(snapshot)
@@ -97,6 +107,8 @@ def _about(snapshot: StackSnapshot) -> str:
     services += [s for s in (snapshot.broker and snapshot.broker.service, snapshot.web) if s]
     if snapshot.state is StackState.STOPPED:
         return snapshot.spec.about
+    if snapshot.state is StackState.STOPPING:
+        return ""  # what it waits for stands beside the buttons that end the waiting
     wrong = [s for s in services if tone_of(s.state) in (Tone.BAD, Tone.WARN)]
     if wrong and snapshot.state is StackState.TROUBLED:
         return "   ".join(_wrong(service) for service in wrong)
@@ -111,5 +123,5 @@ def _about(snapshot: StackSnapshot) -> str:
 
 def _wrong(service: ServiceSnapshot) -> str:
     """Its sentence, which may begin with its name already."""
-    said = service.detail or word_of(service.state).lower()
+    said = headline(service.detail) or word_of(service.state).lower()
     return said if said.startswith(f"{service.name} ") else f"{service.name}: {said}"

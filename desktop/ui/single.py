@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,21 +9,15 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
-from desktop.engine import paths
+from desktop.ui.calling import calling_name
 
 PATIENCE_MS = 2000
-
-
-def _name() -> str:
-    """One a user and a state folder, so a panel with a home of its own is alone in it."""
-    place = f"{getpass.getuser()}:{paths.state_folder().absolute()}"
-    return f"celery-desk-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
 
 
 def hand_over(stack: Path | None) -> bool:
     """Ask the window that is open already to come forward, with this stack file. False: there is none."""
     socket = QLocalSocket()
-    socket.connectToServer(_name())
+    socket.connectToServer(calling_name())
     if not socket.waitForConnected(PATIENCE_MS):
         return False
     said = {"stack": str(stack.absolute()) if stack else None}
@@ -51,10 +43,10 @@ class Listener(QObject):
 
     def listen(self) -> bool:
         """Begin. What a panel that crashed left in the way is removed."""
-        if self._server.listen(_name()):
+        if self._server.listen(calling_name()):
             return True
-        QLocalServer.removeServer(_name())
-        return self._server.listen(_name())
+        QLocalServer.removeServer(calling_name())
+        return self._server.listen(calling_name())
 
     def close(self) -> None:
         """Hear no more."""

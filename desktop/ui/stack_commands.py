@@ -28,10 +28,21 @@ class StackCommands(QObject):
         super().__init__(parent)
         self._shell = shell
         self._closing = False
+        self.shipped: list[str] = []
         for action in self._verbs():
             shell.commands.add(action)
-        self.shipped = [name for name, _about in shell.desk.shipped_stacks()]
-        for name, about in shell.desk.shipped_stacks():
+            shell.commands.enable(action.key, shell.bridge.taken)
+        if shell.bridge.taken:
+            self.offer_shipped()
+
+    def offer_shipped(self) -> None:
+        """Register a verb for each stack that ships, now that there is an engine to ask."""
+        shell = self._shell
+        for action in self._verbs():
+            shell.commands.enable(action.key, True)
+        stacks = shell.desk.shipped_stacks()
+        self.shipped = [name for name, _about in stacks]
+        for name, about in stacks:
             open_it = partial(self.open_stack, name)
             text = f"Open stack “{name}”"
             shell.commands.add(

@@ -97,7 +97,7 @@ class Theme(QObject):
         if not self._following:
             QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
             self._following = True
-        fonts.load()
+        fonts.load(fonts.TEXT)
         self._read(scheme)
         if not self._styled:
             app.setStyle(QStyleFactory.create("fusion"))

@@ -23,6 +23,7 @@ from desktop.ui.rail import Rail
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.theme import Scheme, Theme
 from desktop.ui.widgets.toast import Toasts
+from desktop.ui.words import headline
 from desktop.ui.worker_commands import WorkerCommands
 
 if TYPE_CHECKING:
@@ -34,14 +35,20 @@ _PORT = "port-taken"
 
 
 class Window(QMainWindow):
-    """Implements `Shell`. Pages are imported and made when first shown, the first after the first paint."""
+    """Implements `Shell`. Pages are imported and made when first shown, the first after the first paint.
 
+    It may be shown before there is an engine; then it opens its first page when it is given one to `take`.
+    """
+
+    painted = Signal()  # the first frame is on the screen: time for what that did not need
     page_shown = Signal(str)
     closed = Signal()
 
+    header: Header
+
     def __init__(
         self,
-        desk: Desk,
+        desk: Desk | None,
         page: str | None = None,
         memory: Memory | None = None,
         pages: Sequence[PageInfo] = PAGES,
@@ -65,7 +72,19 @@ class Window(QMainWindow):
         self._restore()
         self._wanted = page or str(self.memory.get("page", ""))
         self._connect()
+        if self.bridge.taken:
+            self._show_everything(self.bridge.snapshot)
+        else:
+            self.header.show_opening()
+
+    def take(self, desk: Desk) -> None:
+        """Take the engine that was not there yet, and open the first page."""
+        self.bridge.take(desk)
+        self.stack_commands.offer_shipped()
         self._show_everything(self.bridge.snapshot)
+        if self.isVisible():
+            self.bridge.start()
+            self._open_first()
 
     # -- building
 
@@ -162,7 +181,10 @@ class Window(QMainWindow):
         self.bridge.run(verb, finished, None, owner if isinstance(owner, QWidget) else self)
 
     def go(self, page: str, about: str = "") -> None:
-        """Show a page; an unknown key shows the first."""
+        """Show a page, as soon as there is an engine; an unknown key shows the first."""
+        if not self.bridge.taken:
+            self._wanted = page
+            return
         key = page if page in self._pages else next(iter(self._pages))
         if key not in self._made:
             self._made[key] = self._pages[key].make(self)
@@ -204,7 +226,8 @@ class Window(QMainWindow):
     def _tick(self) -> None:
         if self.page:
             self.page.tick()
-        self.header.show_time(self.bridge.snapshot)
+        if self.bridge.taken:
+            self.header.show_time(self.bridge.snapshot)
 
     def _notices(self, snapshot: StackSnapshot) -> tuple[Notice, ...]:
         left = [leftover_notice(one, self._resolve) for one in snapshot.leftovers]
@@ -214,7 +237,7 @@ class Window(QMainWindow):
         return (*left, *loops)
 
     def _loop_notice(self, service: ServiceSnapshot) -> Notice:
-        text = service.detail or f"{service.name} ended again and again, and is not started any more."
+        text = headline(service.detail) or f"{service.name} ended again and again, and is not started any more."
         choices = (
             ("Show its log", "", partial(self.go, "logs", service.name)),
             ("Start again", "", partial(self._start_service, service.name)),
@@ -288,13 +311,18 @@ class Window(QMainWindow):
         self.setFocus()  # not the first button of the rail, with a ring around it
         if self.page is None:
             # One turn of the event loop paints the frame; only then is anything heavy imported.
-            QTimer.singleShot(0, self, self._first_page)
+            QTimer.singleShot(0, self, self._first_turn)
 
-    def _first_page(self) -> None:
-        QTimer.singleShot(0, self, self._open_first)
+    def _first_turn(self) -> None:
+        QTimer.singleShot(0, self, self._first_frame)
+
+    def _first_frame(self) -> None:
+        if not self._closing:
+            self.painted.emit()
+            self._open_first()
 
     def _open_first(self) -> None:
-        if self.page is None and not self._closing:
+        if self.page is None and self.bridge.taken and not self._closing:
             self.go(self._wanted)
 
     def hideEvent(self, event: QHideEvent) -> None:

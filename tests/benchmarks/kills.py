@@ -126,8 +126,9 @@ class Panel:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """A home of its own, and no display."""
-    return {**os.environ, "CELERY_DESK_HOME": str(home), "QT_QPA_PLATFORM": "offscreen"}
+    """A home of its own, also for the socket of its window, and no display."""
+    own = {"CELERY_DESK_HOME": str(home), "TMPDIR": str(home), "QT_QPA_PLATFORM": "offscreen"}
+    return {**os.environ, **own}
 
 
 def watch_it_go(home: Path, but: frozenset[int], since: float) -> tuple[float | None, dict[int, str]]:

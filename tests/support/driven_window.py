@@ -8,7 +8,6 @@ the workload was taken, `{"said": "running"}` when every service answers.
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 from PySide6.QtCore import QObject, QTimer
@@ -65,11 +64,11 @@ class Hand(QObject):
 
 def main() -> None:
     """Run the program as `python main.py` does."""
-    from desktop.cli import main as program
+    from desktop.__main__ import main as program
     from desktop.ui.app import make_application
 
     Hand(make_application())
-    program(sys.argv[1:])
+    program()
 
 
 if __name__ == "__main__":
