@@ -275,6 +275,12 @@ def test_a_bounded_account_stays_small() -> None:
     assert len(list(account.tasks())) <= 101
     assert len(account._processes) <= 1100
 
+    # Forgotten, but remembered well enough: it runs again.
+    account.take([started("2500", 5001)])
+    assert account.totals().ran_twice == 2
+    assert [task.attempt for task in account.running("w1", 1) if task.id == "2500"] == [2]
+    assert len(account._remembered) <= 1000
+
 
 RUNS = st.lists(
     st.tuples(

@@ -15,6 +15,7 @@ from desktop.engine.ledger.tail import Tail
 
 RATE_SECONDS = 5
 _BUCKETS = 2  # a second, for the rate
+_REMEMBERED = 10  # ids that are remembered for each whole task that a bounded account keeps
 _PROCESSES = 512  # that a bounded account remembers before it forgets those that are gone
 
 
@@ -22,14 +23,15 @@ class Account:
     """Takes the lines of all files, in any interleaving, and keeps count.
 
     Unbounded it is the whole truth about a run. With `bounded=N` it keeps the tasks that are not over and
-    the last N that are (so that a second run of one of those is still seen), and its size stays the same
-    over hours. Not for several threads at once.
+    the last N that are, and of ten times as many before them how often they ran (so that a second run of
+    one of those is still seen); its size stays the same over hours. Not for several threads at once.
     """
 
     def __init__(self, bounded: int | None = None) -> None:
         self._bounded = bounded
         self._tasks: dict[str, Task] = {}
         self._over: deque[str] = deque()
+        self._remembered: dict[str, int] = {}  # forgotten tasks: the retries of their last attempt
         self._sent: dict[str, int] = {}  # tasks that were sent and not yet received: their load
         self._processes: dict[Source, Process] = {}
         self._prune_at = _PROCESSES
@@ -150,7 +152,9 @@ class Account:
 
     def _number(self, attempt: Attempt) -> int:
         task = self._tasks.get(attempt.task_id)
-        return 1 + sum(1 for other in task.attempts if other.started < attempt.started) if task else 1
+        if task is None:
+            return 1
+        return 1 + task.earlier + sum(1 for other in task.attempts if other.started < attempt.started)
 
     # lines of workers
     def _on_open(self, process: Process, data: Mapping[str, Any]) -> None:
@@ -211,7 +215,7 @@ class Account:
         task = self._task(data["id"], data["name"])
         task.deliveries += 1
         if task.received is None:
-            self._received += 1
+            self._received += data["id"] not in self._remembered
             task.queue = data["queue"]
             task.received = data["t"]
         else:
@@ -223,7 +227,10 @@ class Account:
         service, start, pid = process.source
         attempt = Attempt(task_id, data["name"], service, start, pid, t, retries)
         # A retry counts up; the same number again is the same message, delivered again.
-        if not task.twice and any(other.retries == retries for other in task.attempts):
+        before = self._remembered.pop(task_id, None) if self._remembered else None
+        if before is not None:
+            task.earlier = 1
+        if not task.twice and (before == retries or any(other.retries == retries for other in task.attempts)):
             task.twice = True
             self._twice += 1
         task.attempts.append(attempt)
@@ -348,6 +355,10 @@ class Account:
             self._over.append(task_id)  # it runs again: not yet
         else:
             del self._tasks[task_id]
+            if task.attempts and self._bounded is not None:
+                self._remembered[task_id] = task.attempts[-1].retries
+                if len(self._remembered) > _REMEMBERED * self._bounded:
+                    del self._remembered[next(iter(self._remembered))]
 
     def _forget_processes(self) -> None:
         """Forget the pool processes that are gone and owe us nothing."""

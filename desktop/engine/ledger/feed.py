@@ -14,7 +14,7 @@ from desktop.engine.ledger.records import PoolState, WorkerState
 from desktop.engine.ledger.tail import Tail
 
 POLL = 0.1  # seconds
-KEPT = 20_000  # tasks that are over and still known, so that a second run of one is seen
+KEPT = 2_000  # tasks that are over and kept whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Held:
 class Feed:
     """Reads every tenth of a second; every question is answered from any thread, without waiting long.
 
-    Its memory is bounded: tasks that are over are forgotten after 20,000 others. The whole truth is in
-    the files, for `ledger.read`.
+    Its memory is bounded: of tasks that are over it keeps the last 2,000, and remembers 20,000 before them
+    well enough to see a second run. The whole truth is in the files, for `ledger.read`.
     """
 
     def __init__(self, folder: Path) -> None:

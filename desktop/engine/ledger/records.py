@@ -45,6 +45,7 @@ class Task:
     error: str | None = None
     over: bool = False  # it came to an end after which Celery sends it no more
     twice: bool = False  # run more than once without having asked for it
+    earlier: int = 0  # attempts that a bounded account has forgotten, as far as it remembers
     load: int | None = None  # the load generator that sent it
 
 
