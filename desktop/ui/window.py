@@ -237,7 +237,8 @@ class Window(QMainWindow):
         return (*left, *loops)
 
     def _loop_notice(self, service: ServiceSnapshot) -> Notice:
-        text = headline(service.detail) or f"{service.name} ended again and again, and is not started any more."
+        text = headline(service.detail)
+        text = text or f"{service.name} ended again and again, and is not started any more."
         choices = (
             ("Show its log", "", partial(self.go, "logs", service.name)),
             ("Start again", "", partial(self._start_service, service.name)),

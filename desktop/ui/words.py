@@ -43,3 +43,23 @@ def listed(words: list[str] | tuple[str, ...]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def short(number: int) -> str:
+    """A count for where there is little room: "99,999", "120 k", "1.20 M"."""
+    if number < 100_000:
+        return f"{number:,}"
+    if number < 1_000_000:
+        return f"{number // 1000} k"
+    return f"{number / 1e6:.2f} M" if number < 100_000_000 else f"{number / 1e6:,.0f} M"
+
+
+def headline(detail: str) -> str:
+    """The sentences of a detail without the log lines that follow them."""
+    first = detail.partition("\n")[0]
+    return first.rpartition(". ")[0] + "." if first.endswith(":") and ". " in first else first
+
+
+def below(detail: str) -> str:
+    """The log lines that follow the sentences of a detail; empty when there are none."""
+    return detail.partition("\n")[2]

@@ -134,7 +134,7 @@ def test_figures_of_the_account(open_page: Callable[[FakeDesk], OverviewPage]) -
     totals = page.shell.bridge.snapshot.totals
     assert page.stats.done.number.text() == f"{totals.succeeded:,}"
     assert page.stats.twice.number.text() == "2"
-    assert page.stats.twice.hint.text() == "2 attempts cut off"
+    assert page.stats.twice.hint.text() == "2 cut off"
     waiting = sum(q.waiting for q in page.shell.bridge.snapshot.queues)
     assert page.stats.waiting.number.text() == f"{waiting:,}"
 

@@ -380,14 +380,14 @@ def choose(dialog: WorkerDialog, qtbot: QtBot, segmented: str, word: str) -> Non
 
 def test_the_command_line_follows_every_edit(form: Callable[..., WorkerDialog], qtbot: QtBot) -> None:
     dialog = form(FakeDesk(), "w1")
-    assert "--autoscale=4,1" in dialog.command.text()
+    assert "--autoscale=4,1" in dialog.command.line
     qtbot.mouseClick(dialog.fields.high.more, LEFT)
-    assert "--autoscale=5,1" in dialog.command.text()
+    assert "--autoscale=5,1" in dialog.command.line
     choose(dialog, qtbot, "pool", "gevent")
-    assert "--pool=gevent" in dialog.command.text()
+    assert "--pool=gevent" in dialog.command.line
     dialog.fields.queues.clear()
     qtbot.keyClicks(dialog.fields.queues, "a, b")
-    assert dialog.command.text().endswith("-Q a,b")
+    assert dialog.command.line.endswith("-Q a,b")
     dialog.close()
 
 
@@ -399,7 +399,7 @@ def test_a_pool_that_cannot_scale_says_why_and_offers_a_fixed_size(
     assert dialog.fields.mode.current == "fixed"
     assert dialog.fields.why_fixed.text().startswith("The threads pool cannot autoscale.")
     assert dialog.fields.why_fixed.isVisible()
-    assert "--autoscale" not in dialog.command.text()
+    assert "--autoscale" not in dialog.command.line
     choose(dialog, qtbot, "pool", "prefork")
     assert not dialog.fields.why_fixed.isVisible()
     dialog.close()

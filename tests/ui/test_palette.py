@@ -146,5 +146,6 @@ def test_verbs_of_workers_and_logs_are_there_before_their_pages(
     dialog = window.findChild(QDialog)
     assert window.page.objectName() == "workers"
     assert window.page.list.current == "w2"
-    assert dialog is not None and dialog.accessibleName() == "Edit w2"
+    assert dialog is not None
+    assert dialog.accessibleName() == "Edit w2"
     dialog.close()

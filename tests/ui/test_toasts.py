@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QEnterEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QPlainTextEdit, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import DeskError
@@ -27,6 +27,25 @@ def test_an_error_says_what_and_what_next(window: Window) -> None:
     assert texts(toast) == ["Port 6379 is taken by redis-server (pid 812).", "Stop it."]
     assert toast.accessibleName() == "Port 6379 is taken by redis-server (pid 812). Stop it."
     assert toast.tone == "bad"
+
+
+def test_several_problems_are_one_toast_and_a_list(window: Window, qtbot: QtBot) -> None:
+    what = "line 3, broker.port: must be less.\nline 9, worker w1, poool: is no key.\nline 11: is wrong."
+    toast = window.toasts.error(DeskError(what))
+    assert texts(toast) == ["line 3, broker.port: must be less.", "And 2 more problems."]
+    button = next(b for b in toast.findChildren(QPushButton) if b.text() == "Details")
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    dialog = window.findChild(Details)
+    assert dialog is not None
+    assert dialog.findChild(QPlainTextEdit).toPlainText() == what
+    dialog.close()
+
+
+def test_a_long_toast_shows_all_of_its_words(window: Window) -> None:
+    toast = window.toasts.error(DeskError("A sentence that goes on. " * 14, "And a next step. " * 6))
+    words = toast.findChildren(QLabel)
+    for label in (word for word in words if word.text()):
+        assert label.height() >= label.heightForWidth(label.width()), label.text()
 
 
 def test_toasts_stack_up_without_lying_over_each_other(window: Window) -> None:

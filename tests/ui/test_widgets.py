@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shlex
 
 import pytest
 from PySide6.QtCore import QRectF, Qt
@@ -15,17 +16,17 @@ from desktop.engine.api import Light as LightState
 from desktop.engine.api import LoadState, StackState, State
 from desktop.ui.states import AnyState, Tone, paint_shape, tone_of, word_of
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.containers import Card, Column, PageHead, clear
+from desktop.ui.widgets.command_line import CommandLine, broken
+from desktop.ui.widgets.containers import Card, Column, Pair, clear
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.flow_layout import FlowLayout
 from desktop.ui.widgets.form import Form
-from desktop.ui.widgets.key_values import KeyValues
 from desktop.ui.widgets.labels import ElidedLabel
 from desktop.ui.widgets.menu_button import MenuButton
 from desktop.ui.widgets.segmented import Segmented
-from desktop.ui.widgets.stat_card import Sparkline, StatCard
+from desktop.ui.widgets.stat_card import Number, Sparkline, StatCard
 from desktop.ui.widgets.state_pill import Light, StatePill
-from desktop.ui.words import count, duration, listed, memory
+from desktop.ui.words import below, count, duration, headline, listed, memory, short
 
 EVERY_STATE: list[AnyState] = [*State, *StackState, *LightState, *LoadState]
 
@@ -91,6 +92,78 @@ def test_a_card_leaves_nothing_outside_itself(theme: Theme, qtbot: QtBot, qapp: 
     assert side.geometry().right() > 350
 
 
+def test_a_pair_goes_below_each_other_where_there_is_no_room(theme: Theme, qtbot: QtBot) -> None:
+    left, right = QPushButton("one"), QPushButton("two")
+    for button in (left, right):
+        button.setMinimumWidth(200)
+    pair, host = Pair(left, right), QWidget()
+    qtbot.addWidget(host)
+    pair.setParent(host)
+    pair.resize(500, 100)
+    host.show()
+    qtbot.waitUntil(lambda: right.geometry().left() > left.geometry().right())
+    assert not pair.stacked
+    assert pair.minimumSizeHint().width() == 200
+    pair.resize(300, 100)
+    qtbot.waitUntil(lambda: right.geometry().top() > left.geometry().bottom())
+    assert pair.stacked
+    pair.resize(500, 100)
+    qtbot.waitUntil(lambda: not pair.stacked)
+
+
+LONG = (
+    "celery -A tasks.app worker -n w1@%h --pool=prefork --autoscale=4,1 -Q celery,mail,reports.nightly,more"
+)
+
+
+@pytest.mark.parametrize("room", [24, 40, 60, 200])
+def test_a_command_goes_on_as_a_shell_has_it(room: int) -> None:
+    text = broken(LONG, room)
+    assert shlex.split(text.replace("\\\n", "")) == LONG.split()
+    assert all(len(line) <= room for line in text.splitlines())
+    assert not [line for line in text.splitlines() if line.endswith((" -A \\", " -n \\", " -Q \\"))]
+
+
+def test_a_command_line_is_as_high_as_it_must_be(theme: Theme, qtbot: QtBot) -> None:
+    command = CommandLine("Command line")
+    qtbot.addWidget(command)
+    command.show()
+    command.show_line(LONG)
+    command.resize(260, 200)
+    lines = command.text().count("\n") + 1
+    assert lines >= 3
+    assert command.sizeHint().height() >= lines * command.fontMetrics().height()
+    command.resize(2000, 200)
+    assert command.text() == command.line == LONG
+
+
+@pytest.mark.parametrize(
+    ("width", "text", "role"), [(300, "1,433,502", 28), (110, "1,433,502", 20), (60, "1.43 M", 20)]
+)
+def test_a_number_without_room_gets_smaller_then_shorter(
+    theme: Theme, qtbot: QtBot, width: int, text: str, role: int
+) -> None:
+    number = Number()
+    qtbot.addWidget(number)
+    number.show_number("1,433,502", short(1_433_502))
+    number.show()
+    number.resize(width, 40)
+    assert (number.text(), number.font().pixelSize()) == (text, role)
+
+
+def test_a_detail_is_told_without_its_log_lines() -> None:
+    detail = "w4 exited 6 times. Mend the cause, then start it. Its last log lines:\none\ntwo"
+    assert headline(detail) == "w4 exited 6 times. Mend the cause, then start it."
+    assert below(detail) == "one\ntwo"
+    assert headline("w1 is ready") == "w1 is ready"
+    assert (headline(""), below("w1 is ready")) == ("", "")
+
+
+def test_counts_are_shortened() -> None:
+    figures = [short(n) for n in (0, 99_999, 120_433, 1_204_331, 123_456_789)]
+    assert figures == ["0", "99,999", "120 k", "1.20 M", "123 M"]
+
+
 def test_a_sparkline_draws_lines_with_gaps(theme: Theme, qtbot: QtBot) -> None:
     spark = Sparkline()
     qtbot.addWidget(spark)
@@ -149,18 +222,6 @@ def test_segments_are_chosen_by_key_and_by_hand(theme: Theme, qtbot: QtBot) -> N
     assert buttons["Level: Warnings"].toolTip() == "There are none."
 
 
-def test_key_values_change_in_place(theme: Theme, qtbot: QtBot) -> None:
-    table = KeyValues()
-    qtbot.addWidget(table)
-    table.show()
-    table.show_values({"Pid": "1", "Node": "w1@laptop"})
-    first = table.findChildren(QLabel)
-    table.show_values({"Pid": "2"})
-    assert table.value("Pid") == "2"
-    assert table.findChildren(QLabel) == first
-    assert [w.text() for w in first if w.isVisible()] == ["Pid", "2"]
-
-
 def test_a_menu_is_filled_when_it_opens(theme: Theme, qtbot: QtBot) -> None:
     opened: list[int] = []
 
@@ -216,20 +277,16 @@ def test_a_flow_goes_on_in_the_next_line(theme: Theme, qtbot: QtBot) -> None:
     assert all(host.rect().contains(part.geometry()) for part in parts)
 
 
-def test_containers_keep_head_and_body(theme: Theme, qtbot: QtBot) -> None:
-    column, card, head = Column(), Card("Workers"), PageHead("Overview")
+def test_a_tall_card_keeps_its_title_at_the_top(theme: Theme, qtbot: QtBot) -> None:
+    column, card = Column(), Card("Workers")
     qtbot.addWidget(column)
-    column.body.addWidget(head)
     column.body.addWidget(card)
     card.add(QLabel("one"))
     column.resize(600, 900)
     column.show()
-    assert not head.hint.isVisible()
-    head.say("now")
-    assert head.hint.isVisible()
     assert card.accessibleName() == "Workers"
     label = card.findChildren(QLabel)[0]
-    assert label.mapTo(card, label.rect().topLeft()).y() < 40, "the head stays at the top of a tall card"
+    assert label.mapTo(card, label.rect().topLeft()).y() < 40
     clear(card.body)
     assert card.body.count() == 0
 

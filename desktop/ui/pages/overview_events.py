@@ -26,7 +26,7 @@ from desktop.ui.theme import Theme
 from desktop.ui.widgets.timeline_marks import TONES, paint_mark
 
 _MOST = 100
-_LINES = 4  # of a sentence, at most
+_LINES = 6  # of a sentence, at most
 _SIDES = 34 + 74  # px beside the sentence: shape, time of day
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -96,7 +96,7 @@ class _Rows(QStyledItemDelegate):
         top = Qt.AlignmentFlag.AlignTop
         painter.drawText(box.adjusted(34, 9, -12, 0), int(top | Qt.AlignmentFlag.AlignRight), _clock(mark.t))
         painter.setPen(theme.color("text"))
-        words = box.adjusted(34, 8, -74, -6)
+        words = box.adjusted(34, 8, -74, -10)
         painter.drawText(words, int(top | Qt.TextFlag.TextWordWrap), mark.text)
 
 

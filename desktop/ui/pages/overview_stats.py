@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop.engine.api import Desk, StackSnapshot
 from desktop.ui.widgets.stat_card import StatCard
-from desktop.ui.words import count
+from desktop.ui.words import count, short
 
 _SPARK_EVERY = 10  # turns of the clock
 _SPARK_SECONDS = 120.0
@@ -46,15 +46,15 @@ class StatRow(QWidget):
         held = sum(w.reserved for w in snapshot.workers)
         slots = sum(w.pool_size for w in snapshot.workers if w.service.state.alive)
         self.rate.show_value(f"{totals.per_second:,.1f}", "/s", "over the last 5 s")
-        self.waiting.show_value(f"{waiting:,}", "", f"+ {held:,} reserved")
+        self.waiting.show_value(f"{waiting:,}", "", f"+ {held:,} reserved", short=short(waiting))
         self.running.show_value(f"{totals.running:,}", "", f"of {count(slots, 'slot')}")
-        self.done.show_value(f"{totals.succeeded:,}", "", f"of {totals.submitted:,} sent")
-        retried = f"{totals.retried:,} retried"
-        self.failed.show_value(f"{totals.failed:,}", "", retried, "bad" if totals.failed else "")
-        cut = f"{count(totals.cut, 'attempt')} cut off" if totals.cut else "none cut off"
-        self.twice.show_value(
-            f"{totals.ran_twice:,}", "", cut, "warn" if totals.ran_twice or totals.cut else ""
-        )
+        done = totals.succeeded
+        self.done.show_value(f"{done:,}", "", f"of {totals.submitted:,} sent", short=short(done))
+        failed, retried = totals.failed, f"{totals.retried:,} retried"
+        self.failed.show_value(f"{failed:,}", "", retried, "bad" if failed else "", short(failed))
+        cut = f"{totals.cut:,} cut off" if totals.cut else "none cut off"
+        tone = "warn" if totals.ran_twice or totals.cut else ""
+        self.twice.show_value(f"{totals.ran_twice:,}", "", cut, tone, short(totals.ran_twice))
 
     def tick(self, desk: Desk) -> None:
         """One of ten turns a second; the fine line is drawn anew once a second."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.engine.api import StackSnapshot
@@ -15,7 +16,8 @@ from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import label
 from desktop.ui.words import count
 
-_LIST_WIDTH = 356
+_LIST_WIDTH, _NARROW_LIST = 356, 268
+_NARROW = 1060  # px of the page below which the list gives room to the worker
 _SPARK_EVERY = 10
 _SPARK_SECONDS = 120.0
 
@@ -46,8 +48,7 @@ class WorkersPage(Page):
         self.list.menu_wanted.connect(self._open_menu)
 
     def _both(self) -> QWidget:
-        side = QWidget()
-        side.setFixedWidth(_LIST_WIDTH)
+        self._side = side = QWidget()
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
@@ -81,6 +82,12 @@ class WorkersPage(Page):
         if self._turns % _SPARK_EVERY == 0:
             self.list.show_sparks(lambda name: list(desk.series(f"cpu:{name}", _SPARK_SECONDS).v))
         self._turns += 1
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < _NARROW
+        self._side.setFixedWidth(_NARROW_LIST if narrow else _LIST_WIDTH)
+        self.hint.setVisible(not narrow)
 
     def show_about(self, about: str) -> None:
         self.list.choose(about)

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QPlainTextEdit, QPushButton, QSizePolicy, QWidget
 
-from desktop.engine.api import Desk, StackSnapshot, WorkerSnapshot
-from desktop.ui import icons
+from desktop.engine.api import Desk, StackSnapshot, State, WorkerSnapshot
+from desktop.ui import fonts, icons
 from desktop.ui.actions import Actions
 from desktop.ui.page import Shell
 from desktop.ui.pages.kill_menu import KillButton
 from desktop.ui.pages.overview_start import ColourBar
-from desktop.ui.pages.workers_pool import PoolControls, QueueControls, side_by_side
+from desktop.ui.pages.workers_pool import PoolControls, QueueControls
 from desktop.ui.pages.workers_tables import ProcessTable, RunningTable
 from desktop.ui.states import tone_of
 from desktop.ui.widgets.chart import Chart, TimeAxis
 from desktop.ui.widgets.chart_line import Line, LineStyle, pool_lines
 from desktop.ui.widgets.chart_panel import ChartPanel
 from desktop.ui.widgets.chart_scale import Unit
-from desktop.ui.widgets.containers import Card, Column
-from desktop.ui.widgets.labels import label, set_tone
+from desktop.ui.widgets.command_line import CommandLine
+from desktop.ui.widgets.containers import Card, Column, Pair, row
+from desktop.ui.widgets.labels import ElidedLabel, label, set_tone
 from desktop.ui.widgets.menu_button import MenuButton
 from desktop.ui.widgets.state_pill import StatePill
-from desktop.ui.words import count, duration
+from desktop.ui.words import below, count, duration, headline
 
-_CHART = 116
+_CHART, _LAST_LINES = 116, 150
+_NAME = 200  # px of a worker's name that are always shown
+_WORDS = (
+    ("start", "Start"),
+    ("stop", "Stop"),
+    ("cold", "Cold stop"),
+    ("restart", "Restart"),
+    ("edit", "Edit…"),
+)
 _SLOW = 3  # tables change their figures at every third snapshot at most
 
 
@@ -42,16 +51,18 @@ class WorkerDetail(Column):
         self.pill.setParent(self._head)
         self.sentence = label("", tone="muted", wrap=True)
         self.sentence.setVisible(False)
+        self.last_lines = LastLines()
         self.facts = label("", "small", "muted", wrap=True)
         self.pool, self.queues = PoolControls(shell), QueueControls(shell)
         self.graphs = self._graphs()
         self.running, self.processes = RunningTable(), ProcessTable(self._verbs)
-        self.command = label("", "mono", wrap=True, selectable=True)
+        self.command = CommandLine("Command line")
         self.body.setContentsMargins(0, 0, 8, 12)
         self.body.addWidget(self._head)
         self.body.addWidget(self.sentence)
+        self.body.addWidget(self.last_lines)
         self.body.addWidget(self.facts)
-        self.body.addWidget(side_by_side(self.pool, self.queues, (3, 2)))
+        self.body.addWidget(Pair(self.pool, self.queues, (3, 2)))
         self.body.addWidget(self.graphs)
         for part in (self.running, self.processes, self._command_card()):
             self.body.addWidget(part)
@@ -74,13 +85,12 @@ class WorkerDetail(Column):
         copy.clicked.connect(self.copy_command)
         icons.set_icon(copy, "copy")
         card = Card("Command line", side=copy)
-        self.command.setAccessibleName("Command line")
         card.add(self.command)
         return card
 
     def copy_command(self) -> None:
         """Put the command line on the clipboard."""
-        QGuiApplication.clipboard().setText(self.command.text())
+        QGuiApplication.clipboard().setText(self.command.line)
         self.shell.toasts.say("The command line is on the clipboard.", "info")
 
     # showing
@@ -92,17 +102,18 @@ class WorkerDetail(Column):
             self._begin(worker)
         self._shown += 1
         self._start.setVisible(not worker.service.state.alive)
-        self._stop.setVisible(worker.service.state.alive)
-        self.pill.set_state(worker.service.state, worker.service.detail)
+        stopping = worker.service.state is State.STOPPING
+        self._stop.setVisible(worker.service.state.alive and not stopping)
+        self._cold.setVisible(stopping)
+        self.pill.set_state(worker.service.state, headline(worker.service.detail))
         self._say(worker)
-        self.facts.setText("   ·   ".join(_facts(worker, now)))
+        self.facts.setText(_in_line(_facts(worker, now)))
         self.pool.show_worker(worker)
         self.queues.show_worker(worker)
         if other or self._shown % _SLOW == 0:
             self.running.show_worker(worker, now)
             self.processes.show_worker(worker, now)
-        if self.command.text() != worker.command:
-            self.command.setText(worker.command)
+        self.command.show_line(worker.command)
 
     def tick(self, desk: Desk, snapshot: StackSnapshot) -> None:
         """One of ten turns a second."""
@@ -123,31 +134,27 @@ class WorkerDetail(Column):
 
     def _new_head(self, name: str, pool: str) -> None:
         """Buttons belong to the actions of one worker, so another worker gets other buttons."""
-        old, self._head = self._head, QWidget()
-        self._head.setFixedHeight(40)
-        self.pill.setParent(self._head)
-        kill = KillButton(
-            name, lambda: self._verbs.offers(name), lambda o: self._verbs.send(name, None, o), "Signal"
-        )
-        commands = self.shell.commands
-        line = QHBoxLayout(self._head)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(8)
-        for widget in (ColourBar(name), label(name, "title"), label(pool, tone="muted"), self.pill):
-            line.addWidget(widget)
-        line.addStretch(1)
-        self._start, self._stop, again = (
-            VerbButton(commands, f"worker.{verb}:{name}", verb.capitalize())
-            for verb in ("start", "stop", "restart")
-        )
-        for button in (self._start, self._stop, again):
-            line.addWidget(button)
-        line.addWidget(kill)
-        line.addWidget(VerbButton(commands, f"worker.edit:{name}", "Edit…"))
-        line.addWidget(MenuButton(f"More for {name}", lambda menu: self._fill_more(menu, name)))
+        who, title = QWidget(), ElidedLabel(name, "title")
+        title.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+        title.setMinimumWidth(min(title.sizeHint().width(), _NAME))
+        self.pill.setParent(who)
+        who.setLayout(row(ColourBar(name), title, label(pool, tone="muted"), self.pill, 1))
+        old, self._head = self._head, Pair(who, self._buttons(name), (1, 0), 8)
         self.body.replaceWidget(old, self._head)
         old.hide()
         old.deleteLater()
+
+    def _buttons(self, name: str) -> QWidget:
+        commands, box = self.shell.commands, QWidget()
+        kill = KillButton(
+            name, lambda: self._verbs.offers(name), lambda o: self._verbs.send(name, None, o), "Signal"
+        )
+        self._start, self._stop, self._cold, again, edit = (
+            VerbButton(commands, f"worker.{verb}:{name}", word) for verb, word in _WORDS
+        )
+        more = MenuButton(f"More for {name}", lambda menu: self._fill_more(menu, name))
+        box.setLayout(row(self._start, self._stop, self._cold, again, kill, edit, more, 1))
+        return box
 
     def _fill_more(self, menu: QMenu, name: str) -> None:
         for verb in ("cold", "kill", "remove"):
@@ -156,17 +163,45 @@ class WorkerDetail(Column):
         menu.addAction("Show its log", lambda: self.shell.go("logs", name))
 
     def _say(self, worker: WorkerSnapshot) -> None:
-        text = worker.service.detail
+        text = headline(worker.service.detail)
         if worker.waiting_for:
             text = (
                 f"Waits for {count(worker.waiting_for, 'task')} to end. Stop cold or kill to wait no longer."
             )
-        text = text[:1].upper() + text[1:]
+        if not text.startswith(worker.name):
+            text = text[:1].upper() + text[1:]
         if text != self.sentence.text():
             self.sentence.setText(text)
             self.sentence.setVisible(bool(text))
         tone = tone_of(worker.service.state)
         set_tone(self.sentence, tone if tone in ("bad", "warn") else "muted")
+        self.last_lines.show_lines(below(worker.service.detail))
+
+
+class LastLines(QPlainTextEdit):
+    """The last lines of a service that ended again and again; nothing when there are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setReadOnly(True)
+        self.setFont(fonts.font("mono"))
+        self.setAccessibleName("Last log lines")
+        self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.setFixedHeight(_LAST_LINES)
+        self.hide()
+
+    def show_lines(self, text: str) -> None:
+        """Show lines, the last of them in sight."""
+        if text != self.toPlainText():
+            self.setPlainText(text)
+            self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
+        self.setVisible(bool(text))
+
+
+def _in_line(facts: list[str]) -> str:
+    """Facts beside each other: a line ends between two of them, never within one."""
+    gap = "\N{NO-BREAK SPACE}"
+    return f"{gap}{gap}·  ".join(fact.replace(" ", gap) for fact in facts)
 
 
 def _facts(worker: WorkerSnapshot, now: float) -> list[str]:

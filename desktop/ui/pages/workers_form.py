@@ -11,6 +11,7 @@ from desktop.engine.api import Desk, DeskError, WorkerSnapshot
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from desktop.ui.page import Shell
 from desktop.ui.pages.workers_fields import WorkerFields
+from desktop.ui.widgets.command_line import CommandLine
 from desktop.ui.widgets.containers import Column, row
 from desktop.ui.widgets.labels import hairline, label, set_tone
 
@@ -34,9 +35,7 @@ class WorkerDialog(QDialog):
         self.setWindowTitle(title)
         self.setAccessibleName(title)
         self.fields = WorkerFields(spec, () if worker else names, worker is not None)
-        self.command = label("", "mono", wrap=True, selectable=True)
-        self.command.setAccessibleName("Resulting command line")
-        self.command.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.command = CommandLine("Resulting command line")
         self.error = label("", tone="bad", wrap=True)
         self.note = label("", tone="muted", wrap=True)
         self.accept_button = QPushButton("Add worker" if worker is None else "Apply")
@@ -46,7 +45,8 @@ class WorkerDialog(QDialog):
         self.fields.changed.connect(self.review)
         self.accept_button.clicked.connect(self._take)
         self.cancel_button.clicked.connect(self.close)
-        self.resize(880, 700)
+        room = shell.window_widget().size()
+        self.resize(min(880, room.width() - 48), min(720, room.height() - 48))
         self.review()
 
     def _lay_out(self, title: str) -> None:
@@ -120,7 +120,7 @@ class WorkerDialog(QDialog):
     def _show_command(self, spec: WorkerSpec) -> str:
         """Show the command line; the reason when this spec cannot work."""
         try:
-            self.command.setText(self._shell.desk.command_line(spec))
+            self.command.show_line(self._shell.desk.command_line(spec))
         except DeskError as error:
             return str(error)
         return ""

@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QAbstractButton, QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.engine.api import Light, WorkerSnapshot
 from desktop.ui.states import paint_shape, tone_of, word_of
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_scale import Unit
 from desktop.ui.widgets.flow_nodes import slots_text, write, write_state
+from desktop.ui.words import headline
 
 _TALL = 102
-_SPARK = 110  # px
+_SPARK = 100  # px
+_WIDE, _POOL = 280, 40  # px from which a row has its fine line, and its pool beside the name
 
 PROCESS_WORDS = {Light.ON: "process runs", Light.FROZEN: "process frozen", Light.OFF: "no process"}
 ANSWER_WORDS = {
@@ -50,6 +52,7 @@ class WorkerRow(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFixedHeight(_TALL)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
         return QSize(340, _TALL)
@@ -72,7 +75,7 @@ class WorkerRow(QAbstractButton):
             f"CPU {cpu}",
         )
         self.setAccessibleName(", ".join(words))
-        self.setToolTip(worker.service.detail)
+        self.setToolTip(headline(worker.service.detail))
         self.update()
 
     def show_spark(self, values: Sequence[float]) -> None:
@@ -104,9 +107,10 @@ class WorkerRow(QAbstractButton):
         painter.setBrush(theme.color_of(worker.name))
         painter.drawRoundedRect(QRectF(box.left() + 7, box.top() + 10, 4, box.height() - 20), 2, 2)
         line = QRectF(box.left() + 22, box.top() + 8, box.width() - 36, 20)
-        wide = write(painter, line.adjusted(0, 0, -120, 0), worker.name, "section")
-        write(painter, line.adjusted(wide + 8, 0, -110, 0), worker.spec.pool.value, "small", "muted")
-        write_state(painter, line, worker.service.state)
+        room = line.adjusted(0, 0, -write_state(painter, line, worker.service.state) - 10, 0)
+        wide = write(painter, room, worker.name, "section") + 8
+        if room.width() - wide > _POOL:
+            write(painter, room.adjusted(wide, 0, 0, 0), worker.spec.pool.value, "small", "muted")
         self._paint_lights(painter, worker, line.translated(0, 24))
         self._paint_load(painter, worker, line.translated(0, 48))
 
@@ -123,14 +127,16 @@ class WorkerRow(QAbstractButton):
 
     def _paint_load(self, painter: QPainter, worker: WorkerSnapshot, row: QRectF) -> None:
         if not worker.service.state.alive:
-            write(painter, row, worker.service.detail or "Not started", "small", "muted")
+            write(painter, row, headline(worker.service.detail) or "Not started", "small", "muted")
             return
-        write(painter, row.adjusted(0, 0, -_SPARK, 0), slots_text(worker), "small")
+        spark = _SPARK if row.width() > _WIDE else 0
+        write(painter, row.adjusted(0, 0, -spark, 0), slots_text(worker), "small")
         below = row.translated(0, 18)
         size = Unit.BYTES.format(worker.service.memory)
         figures = f"{Unit.PERCENT.format(worker.service.cpu)} CPU   {size}   {worker.service.threads} threads"
-        write(painter, below.adjusted(0, 0, -_SPARK, 0), figures, "small", "muted")
-        self._paint_spark(painter, QRectF(row.right() - _SPARK + 8, row.top() + 2, _SPARK - 8, 32))
+        write(painter, below.adjusted(0, 0, -spark, 0), figures, "small", "muted")
+        if spark:
+            self._paint_spark(painter, QRectF(row.right() - spark + 8, row.top() + 2, spark - 8, 32))
 
     def _paint_spark(self, painter: QPainter, box: QRectF) -> None:
         known = [v for v in self._spark if not math.isnan(v)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QIntValidator, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QLineEdit, QPushButton, QToolButton, QWidget
 
 from desktop.engine.api import WorkerSnapshot
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
@@ -95,8 +95,12 @@ class PoolControls(Card):
         self.note.setMinimumHeight(34)
         self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         parts = (self._low_word, self.low, self._to, self.high, self._size_word, self.concurrency)
-        self.body.addLayout(row(*parts, self.apply, 1))
-        self.add(self.note)
+        self.body.addLayout(row(*parts, 1))
+        foot = row(spacing=16)
+        foot.addWidget(self.note, 1)
+        foot.addWidget(self.apply, 0, Qt.AlignmentFlag.AlignTop)
+        self.body.addLayout(foot)
+        self.body.addStretch(1)
         for stepper in (self.low, self.high, self.concurrency):
             stepper.changed.connect(self._changed)
 
@@ -189,6 +193,7 @@ class QueueControls(Card):
         self.add_button.clicked.connect(self._add)
         self.add(self._chips)
         self.body.addLayout(row(self.new, self.add_button))
+        self.body.addStretch(1)
 
     def show_worker(self, worker: WorkerSnapshot) -> None:
         """Show what it consumes now; a worker that is not up, what it will."""
@@ -221,14 +226,3 @@ class QueueControls(Card):
         if queue and self._shown[0]:
             self._shell.do(self._shell.desk.add_queue(self._shown[0], queue))
             self.new.clear()
-
-
-def side_by_side(left: QWidget, right: QWidget, share: tuple[int, int]) -> QWidget:
-    """Two cards in one line, of one height."""
-    both = QWidget()
-    line = QHBoxLayout(both)
-    line.setContentsMargins(0, 0, 0, 0)
-    line.setSpacing(12)
-    line.addWidget(left, share[0])
-    line.addWidget(right, share[1])
-    return both

@@ -75,6 +75,8 @@ class RunningModel(QAbstractTableModel):
             return _RIGHT
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._colour(task, column)
+        if role == Qt.ItemDataRole.BackgroundRole and task.attempt > 1:
+            return Theme.current.color("bad_tint")
         if role == Qt.ItemDataRole.FontRole:
             return self._font(task, column)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -124,7 +126,7 @@ class RunningTable(Card):
         head.setHighlightSections(False)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((1, 150), (2, 80), (3, 90), (4, 120)):
+        for column, width in ((1, 112), (2, 70), (3, 76), (4, 104)):
             self.view.setColumnWidth(column, width)
 
     def show_worker(self, worker: WorkerSnapshot, now: float) -> None:

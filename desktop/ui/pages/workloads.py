@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import DeskError, StackSnapshot, StackState, TaskInfo, Workload
 from desktop.engine.stack.model import AppSpec
@@ -15,6 +16,7 @@ from desktop.ui.widgets.flow_layout import FlowLayout
 from desktop.ui.widgets.labels import label
 
 _CATALOG_WIDTH, _LOADS_WIDTH = 272, 312
+_NARROW = 1000  # px of the page below which the submitted ones stand below the catalog
 
 
 class WorkloadsPage(Page):
@@ -36,20 +38,33 @@ class WorkloadsPage(Page):
         self.form.submitted.connect(self._submit)
 
     def _lay_out(self) -> None:
-        parts = QHBoxLayout()
-        parts.setSpacing(16)
-        for widget, title, width in (
-            (self.catalog, "Tasks", _CATALOG_WIDTH),
-            (self.form, "", 0),
-            (self.loads, "Submitted", _LOADS_WIDTH),
-        ):
-            parts.addWidget(_titled(widget, title, width) if title else widget, 0 if width else 1)
+        self._parts = QGridLayout()
+        self._parts.setSpacing(16)
+        self._parts.setColumnStretch(1, 1)
+        self._left, self._right = _titled(self.catalog, "Tasks"), _titled(self.loads, "Submitted")
+        self._left.setFixedWidth(_CATALOG_WIDTH)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(16, 16, 16, 16)
         outer.setSpacing(12)
         outer.addWidget(label("Workloads", "title"))
         outer.addWidget(self._presets)
-        outer.addLayout(parts, 1)
+        outer.addLayout(self._parts, 1)
+        self._place(narrow=False)
+
+    def _place(self, narrow: bool) -> None:
+        """Three columns; in a narrow window the first holds the third too."""
+        self._narrow = narrow
+        self._parts.addWidget(self._left, 0, 0, 1 if narrow else 2, 1)
+        self._parts.addWidget(self.form, 0, 1, 2, 1)
+        self._parts.addWidget(self._right, 1 if narrow else 0, 0 if narrow else 2, 1 if narrow else 2, 1)
+        self._right.setFixedWidth(_CATALOG_WIDTH if narrow else _LOADS_WIDTH)
+        self._parts.setRowStretch(0, 4)
+        self._parts.setRowStretch(1, 3)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if (self.width() < _NARROW) != self._narrow:
+            self._place(not self._narrow)
 
     # the catalog
 
@@ -108,9 +123,8 @@ class WorkloadsPage(Page):
         self.shell.toasts.say(f"Submitted: {workload.name}.")
 
 
-def _titled(widget: QWidget, title: str, width: int) -> QWidget:
+def _titled(widget: QWidget, title: str) -> QWidget:
     box = QWidget()
-    box.setFixedWidth(width)
     column = QVBoxLayout(box)
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(8)

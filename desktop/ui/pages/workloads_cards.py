@@ -30,7 +30,7 @@ class LoadCard(Card):
         self.setAccessibleName(f"Workload {name}")
         self.pill = StatePill(name)
         self.sent_bar, self.ended_bar = self._bar(f"{name}: sent"), self._bar(f"{name}: ended")
-        self.sent, self.ended = label("", "small"), label("", "small", "muted")
+        self.sent, self.ended = label("", "small", wrap=True), label("", "small", "muted", wrap=True)
         self.doubt = label("", "small", "warn", wrap=True)
         self.detail = label("", "small", "muted", wrap=True)
         self.pause = _button("Pause", "pause", name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from desktop.ui.widgets.labels import label
 
@@ -32,30 +32,42 @@ class Card(QFrame):
         return widget
 
 
-class PageHead(QWidget):
-    """The top of a page: its title, a sentence, and room for its buttons at the right (`side`)."""
+class Pair(QWidget):
+    """Two widgets side by side; below each other where there is no room for both."""
 
-    def __init__(self, title: str, hint: str = "") -> None:
+    def __init__(self, left: QWidget, right: QWidget, share: tuple[int, int] = (1, 1), gap: int = 12) -> None:
         super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.title = label(title, "title")
-        self.hint = label(hint, tone="muted")
-        words = QVBoxLayout()
-        words.setSpacing(2)
-        words.addWidget(self.title)
-        words.addWidget(self.hint)
-        self.hint.setVisible(bool(hint))
-        self.side = QHBoxLayout()
-        self.side.setSpacing(8)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addLayout(words, 1)
-        row.addLayout(self.side)
+        self._line = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._line.setContentsMargins(0, 0, 0, 0)
+        self._line.setSpacing(gap)
+        self._line.addWidget(left, share[0])
+        self._line.addWidget(right, share[1])
 
-    def say(self, hint: str) -> None:
-        """Change the sentence under the title; empty hides it."""
-        self.hint.setText(hint)
-        self.hint.setVisible(bool(hint))
+    @property
+    def stacked(self) -> bool:
+        """True while they are below each other."""
+        return self._line.direction() is QBoxLayout.Direction.TopToBottom
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(max(self._least()), super().minimumSizeHint().height())
+
+    def _least(self) -> tuple[int, ...]:
+        """The least width of each."""
+        items = (self._line.itemAt(at) for at in range(self._line.count()))
+        return tuple(item.minimumSize().width() for item in items if item is not None)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            self._turn()
+        return super().event(event)
+
+    def _turn(self) -> None:
+        least = sum(self._least()) + self._line.spacing()
+        way = QBoxLayout.Direction
+        wanted = way.LeftToRight if self.width() >= least else way.TopToBottom
+        if wanted is not self._line.direction():
+            self._line.setDirection(wanted)
+            self.updateGeometry()
 
 
 class Column(QScrollArea):

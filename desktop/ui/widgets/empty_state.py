@@ -21,7 +21,7 @@ class EmptyState(QWidget):
         self._sign = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self.title = label(title, "section")
         self.sentence = label(sentence, tone="muted", wrap=True)
-        self.sentence.setMinimumWidth(320)
+        self.sentence.setMinimumWidth(200)
         self.sentence.setMaximumWidth(420)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 32, 24, 32)
@@ -31,7 +31,7 @@ class EmptyState(QWidget):
         column.addSpacing(4)
         for text in (self.title, self.sentence):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            column.addWidget(text, 0, Qt.AlignmentFlag.AlignHCenter)
+            column.addWidget(text)
         if button is not None:
             column.addSpacing(8)
             column.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)

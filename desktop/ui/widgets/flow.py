@@ -72,7 +72,7 @@ class FlowView(QWidget):
         return QSize(860, max(workers, self._broker_height(), 132))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(720, self.sizeHint().height())
+        return QSize(660, self.sizeHint().height())
 
     # inside
 
@@ -98,9 +98,9 @@ class FlowView(QWidget):
 
     def _place(self) -> None:
         width, height = self.width(), self.height()
-        load, broker = min(190, width // 5), min(360, width // 3)
+        load, broker = min(190, max(150, width // 6)), min(360, max(220, width * 3 // 10))
         columns = 1 if len(self.workers) <= _ONE_COLUMN else 2
-        gap = max(48, min(120, width // 14))
+        gap = max(40, min(120, width // 16))
         self.load.setGeometry(0, (height - 104) // 2, load, 104)
         tall = self._broker_height()
         self.broker.setGeometry(load + gap, (height - tall) // 2, broker, tall)

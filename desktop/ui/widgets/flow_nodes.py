@@ -11,10 +11,13 @@ from desktop.ui import fonts
 from desktop.ui.states import AnyState, Tone, paint_shape, tone_of, word_of
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_line import queue_tone
+from desktop.ui.words import headline
 
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _SLOTS = 16  # up to so many slots are drawn one by one; a bar beyond
+_SLOT, _BAR = 16, 120  # px of a slot with its gap, of the bar
+_WORDED, _POOL = 170, 40  # px from which a state has its word, a worker its pool
 QUEUE_ROW, HEAD = 30, 52
 _ENDED = (LoadState.DONE, LoadState.CANCELLED, LoadState.FAILED)
 
@@ -69,12 +72,13 @@ def write(
     return metrics.horizontalAdvance(shown)
 
 
-def write_state(painter: QPainter, box: QRectF, state: AnyState) -> None:
-    """A state as shape and word, at the right end of a box."""
-    width = write(painter, box, word_of(state), "label", "text", _RIGHT)
+def write_state(painter: QPainter, box: QRectF, state: AnyState, worded: bool = True) -> float:
+    """A state as shape and word (or as its shape alone) at the right end of a box; the width of that."""
+    width = write(painter, box, word_of(state), "label", "text", _RIGHT) + 6 if worded else 0.0
     tone = tone_of(state)
-    shape = QRectF(box.right() - width - 14, box.center().y() - 4, 8, 8)
+    shape = QRectF(box.right() - width - 8, box.center().y() - 4, 8, 8)
     paint_shape(painter, tone, shape, Theme.current.color(tone))
+    return width + 8
 
 
 class LoadNode(Node):
@@ -145,7 +149,7 @@ class BrokerNode(Node):
         state = word_of(broker.service.state if broker else State.STOPPED).lower()
         depths = ", ".join(f"{q.name} {q.waiting} waiting{self._orphan(q)}" for q in queues)
         self.setAccessibleName(f"Broker, {state}. Queues: {depths or 'none'}")
-        self.setToolTip(broker.service.detail if broker else "")
+        self.setToolTip(headline(broker.service.detail) if broker else "")
         self.update()
 
     def queue_y(self, name: str) -> float:
@@ -181,19 +185,17 @@ class BrokerNode(Node):
         row = QRectF(box.left(), y + 2, box.width(), 18)
         names = [q.name for q in self._queues]
         colour = tone_colour(queue_tone(names.index(queue.name)))
+        number = write(painter, row, f"{queue.waiting:,}", "strong", "text", _RIGHT)
+        room = row.adjusted(0, 0, -number - 10, 0)
         if self._orphan(queue):
             shape = QRectF(row.left(), row.center().y() - 4, 8, 8)
             paint_shape(painter, Tone.WARN, shape, Theme.current.color("warn"))
-            write(
-                painter,
-                row.adjusted(14, 0, -60, 0),
-                f"{queue.name}: no worker takes from it",
-                "small",
-                "warn",
-            )
+            long, short = f"{queue.name}: no worker takes from it", f"{queue.name}: no worker"
+            room = room.adjusted(14, 0, 0, 0)
+            fits = QFontMetricsF(fonts.font("small")).horizontalAdvance(long) <= room.width()
+            write(painter, room, long if fits else short, "small", "warn")
         else:
-            write(painter, row.adjusted(0, 0, -60, 0), queue.name, "small")
-        write(painter, row, f"{queue.waiting:,}", "strong", "text", _RIGHT)
+            write(painter, room, queue.name, "small")
         share = min(1.0, queue.waiting / self._top)
         paint_bar(painter, QRectF(row.left(), row.bottom() + 1, row.width(), 4), share, colour)
 
@@ -223,7 +225,7 @@ class WorkerNode(Node):
         self._shown = worker
         state = word_of(worker.service.state).lower()
         self.setAccessibleName(f"{worker.name}, {worker.spec.pool.value}, {state}, {slots_text(worker)}")
-        self.setToolTip(worker.service.detail)
+        self.setToolTip(headline(worker.service.detail) or self.accessibleName())
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -238,37 +240,54 @@ class WorkerNode(Node):
         painter.setBrush(theme.color_of(worker.name))
         painter.drawRoundedRect(QRectF(box.left() + 6, box.top() + 8, 4, box.height() - 16), 2, 2)
         line = QRectF(box.left() + 20, box.top() + 5, box.width() - 34, 20)
-        wide = write(painter, line.adjusted(0, 0, -110, 0), worker.name, "strong")
-        write(painter, line.adjusted(wide + 8, 0, -100, 0), worker.spec.pool.value, "small", "muted")
-        write_state(painter, line, state)
+        room = line.adjusted(0, 0, -write_state(painter, line, state, line.width() > _WORDED) - 10, 0)
+        wide = write(painter, room, worker.name, "strong") + 8
+        if room.width() - wide > _POOL:
+            write(painter, room.adjusted(wide, 0, 0, 0), worker.spec.pool.value, "small", "muted")
         below = line.translated(0, 21)
         if state.alive:
             self._paint_slots(painter, worker, below)
         else:
-            write(painter, below, worker.service.detail or "Not started", "small", "muted")
+            write(painter, below, headline(worker.service.detail) or "Not started", "small", "muted")
 
     def _paint_slots(self, painter: QPainter, worker: WorkerSnapshot, row: QRectF) -> None:
-        colour = Theme.current.color_of(worker.name)
+        """Slots, how many are busy, how many tasks are reserved: as much of that as there is room for."""
         most = max(worker.pool_size, worker.bounds[1] if worker.bounds else 0)
-        words = f"{worker.reserved:,} reserved"
-        room = row.adjusted(0, 0, -write(painter, row, words, "small", "muted", _RIGHT) - 12, 0)
-        if most <= _SLOTS:
-            size, gap = 12.0, 4.0
-            for i in range(most):
-                place = QRectF(room.left() + i * (size + gap), room.center().y() - size / 2, size, size)
-                paint_slot(painter, place, colour, i < worker.busy, i < worker.pool_size)
-            text = room.adjusted(most * (size + gap) + 6, 0, 0, 0)
-        else:
+        slots = most * _SLOT + 6 if most <= _SLOTS else _BAR + 10
+        reserved = f"{worker.reserved:,} reserved"
+        metrics = QFontMetricsF(fonts.font("small"))
+        wide, narrow = slots_text(worker), slots_text(worker, bounds=False)
+        side = metrics.horizontalAdvance(reserved) + 12
+        for left, text, right in (
+            (slots, wide, side),
+            (slots, narrow, side),
+            (slots, wide, 0.0),
+            (slots, narrow, 0.0),
+            (0.0, narrow, 0.0),
+        ):
+            if left + metrics.horizontalAdvance(text) + right <= row.width():
+                break
+        if left:
+            self._paint_pool(painter, worker, row, most)
+        if right:
+            write(painter, row, reserved, "small", "muted", _RIGHT)
+        write(painter, row.adjusted(left, 0, 0, 0), text, "small")
+
+    def _paint_pool(self, painter: QPainter, worker: WorkerSnapshot, row: QRectF, most: int) -> None:
+        colour, middle = Theme.current.color_of(worker.name), row.center().y()
+        if most > _SLOTS:
             share = worker.busy / worker.pool_size if worker.pool_size else 0.0
-            paint_bar(painter, QRectF(room.left(), room.center().y() - 4, 120, 8), share, colour)
-            text = room.adjusted(130, 0, 0, 0)
-        write(painter, text, slots_text(worker), "small")
+            paint_bar(painter, QRectF(row.left(), middle - 4, _BAR, 8), share, colour)
+            return
+        for i in range(most):
+            place = QRectF(row.left() + i * _SLOT, middle - 6, 12, 12)
+            paint_slot(painter, place, colour, i < worker.busy, i < worker.pool_size)
 
 
-def slots_text(worker: WorkerSnapshot) -> str:
+def slots_text(worker: WorkerSnapshot, bounds: bool = True) -> str:
     """How much of its pool a worker uses: "2 of 3 busy (1–4)"."""
-    bounds = f" ({worker.bounds[0]}–{worker.bounds[1]})" if worker.bounds else ""
-    return f"{worker.busy} of {worker.pool_size} busy{bounds}"
+    within = f" ({worker.bounds[0]}–{worker.bounds[1]})" if worker.bounds and bounds else ""
+    return f"{worker.busy} of {worker.pool_size} busy{within}"
 
 
 def paint_slot(painter: QPainter, box: QRectF, colour: QColor, busy: bool, there: bool) -> None:

@@ -6,14 +6,16 @@ import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from desktop.ui import fonts
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.containers import Card, row
 from desktop.ui.widgets.labels import ElidedLabel, label, set_tone
 
 _POINTS = 120  # more than one a pixel and a half cannot be seen
+_LEAST = 48  # px: in less, a line is a blot
 
 
 class Sparkline(QWidget):
@@ -23,7 +25,7 @@ class Sparkline(QWidget):
         super().__init__()
         self._token = token
         self._values: Sequence[float] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
         return QSize(96, 28)
@@ -36,7 +38,7 @@ class Sparkline(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         known = [v for v in self._values if not math.isnan(v)]
-        if len(known) < 2:
+        if len(known) < 2 or self.width() < _LEAST:
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -57,6 +59,42 @@ class Sparkline(QWidget):
         return [QPolygonF(points) for points in runs if len(points) > 1]
 
 
+class Number(QLabel):
+    """A large number; where it has no room it is written smaller, and then shorter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._full, self._short = "–", "–"
+        self.setFont(fonts.font("number"))
+        self._large = QFontMetrics(self.font())
+        self._small = QFontMetrics(fonts.font("title"))
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def show_number(self, full: str, short: str) -> None:
+        """Show a number (`short`: rounded, for where the whole does not fit)."""
+        if (full, short) != (self._full, self._short):
+            self._full, self._short = full, short
+            self.updateGeometry()
+            self._fit()
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._large.horizontalAdvance(self._full) + 2, self._large.height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._small.horizontalAdvance(self._short) + 2, self._large.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        ways = [(way, text) for text in (self._full, self._short) for way in (self._large, self._small)]
+        fitting = (pair for pair in ways if pair[0].horizontalAdvance(pair[1]) <= self.width())
+        metrics, text = next(fitting, ways[-1])
+        self.setFont(fonts.font("number" if metrics is self._large else "title"))
+        self.setText(text)
+
+
 class StatCard(Card):
     """A card: word above, large number, a small sentence and perhaps a sparkline below."""
 
@@ -64,7 +102,7 @@ class StatCard(Card):
         super().__init__(padding=14)
         self._word = word
         self.body.setSpacing(4)
-        self.number = label("–", "number")
+        self.number = Number()
         self.unit = label("", "label", "muted")
         self.unit.setContentsMargins(0, 0, 0, 5)
         self.hint = ElidedLabel("", "small", "muted")
@@ -72,19 +110,27 @@ class StatCard(Card):
         self.add(label(word, "label", "muted"))
         line = row(self.number, self.unit, spacing=5)
         line.setAlignment(self.unit, Qt.AlignmentFlag.AlignBottom)
-        line.addStretch(1)
         if self.spark:
+            line.addSpacing(5)
             column = QVBoxLayout()
             column.addWidget(self.spark)
-            line.addLayout(column, 3)
+            line.addLayout(column, 1)
+        else:
+            line.setStretch(0, 1)
         self.body.addLayout(line)
         self.add(self.hint)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        # Cards of one row are of one width, whatever stands in them.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
-    def show_value(self, number: str, unit: str = "", hint: str = "", tone: str = "") -> None:
-        """Show a number as text ("1,204"); `tone` colours the hint ("bad", "warn", "muted")."""
-        self.number.setText(number)
+    def show_value(
+        self, number: str, unit: str = "", hint: str = "", tone: str = "", short: str = ""
+    ) -> None:
+        """Show a number as text ("1,204", `short`: "1.2 k"); `tone` colours the hint ("bad", "warn")."""
+        self.number.show_number(number, short or number)
         self.unit.setText(unit)
+        self.unit.setVisible(bool(unit))
         self.hint.setText(hint)
         set_tone(self.hint, tone or "muted")
-        self.setAccessibleName(f"{self._word}: {number} {unit}. {hint}".strip())
+        said = f"{self._word}: {number} {unit}. {hint}".strip()
+        self.setAccessibleName(said)
+        self.setToolTip(said)

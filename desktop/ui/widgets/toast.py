@@ -22,6 +22,7 @@ from desktop.ui import icons
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.details import show_details
 from desktop.ui.widgets.labels import label
+from desktop.ui.words import count
 
 WIDTH, MARGIN, AT_MOST = 380, 20, 4
 _LINE = 32  # height of the button that dismisses
@@ -58,6 +59,7 @@ class Toast(QFrame):
         self._buttons.setContentsMargins(0, 4, 0, 0)
         self._buttons.addStretch()
         self._column = column
+        column.addStretch()
         close = QToolButton()
         close.setProperty("kind", "quiet")
         close.setAccessibleName("Dismiss")
@@ -68,7 +70,6 @@ class Toast(QFrame):
         row.setSpacing(10)
         row.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(column, 1)
-        row.setAlignment(column, Qt.AlignmentFlag.AlignTop)
         row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         if details:
             self.offer("Details", self._show_details)
@@ -86,7 +87,7 @@ class Toast(QFrame):
         button.clicked.connect(self.dismiss)
         button.clicked.connect(lambda _checked=False: run())
         if self._buttons.parent() is None:
-            self._column.addLayout(self._buttons)
+            self._column.insertLayout(self._column.count() - 1, self._buttons)
         self._buttons.insertWidget(self._buttons.count() - 1, button)
         self.adjustSize()
         return button
@@ -133,8 +134,12 @@ class Toasts(QObject):
         return toast
 
     def error(self, error: DeskError, details: str = "") -> Toast:
-        """Show what went wrong, and the next step."""
-        return self.say(error.what, "bad", error.next_step, details)
+        """Show what went wrong and the next step; of several things the first, the rest behind a button."""
+        first, *more = error.what.splitlines() or [""]
+        if not more:
+            return self.say(first, "bad", error.next_step, details)
+        rest = f"And {count(len(more), 'more problem')}."
+        return self.say(first, "bad", error.next_step or rest, details or error.what)
 
     def forget(self, toast: Toast) -> None:
         """Take a toast away; one that is gone already is no error."""

@@ -1,0 +1,75 @@
+"""A shell command that is broken only where a shell lets it be broken."""
+
+from __future__ import annotations
+
+import re
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy
+
+from desktop.ui import fonts
+
+_SPACE = re.compile(r"(?<! -\w) ")  # not the one between a short option and its value
+_GO_ON = " \\"
+_INDENT = "    "
+
+
+class CommandLine(QLabel):
+    """Shows `line` in as many lines as its width asks for; what one copies from it still runs."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.line = ""
+        self.setAccessibleName(name)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setFont(fonts.font("mono"))
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def show_line(self, line: str) -> None:
+        """Show a command."""
+        if line != self.line:
+            self.line = line
+            self._break()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(160, self.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._break()
+
+    def _break(self) -> None:
+        room = self.width() // max(1, self.fontMetrics().horizontalAdvance("M"))
+        text = broken(self.line, max(20, room))
+        if text != self.text():
+            self.setText(text)
+
+
+def broken(line: str, room: int) -> str:
+    """A command in lines of at most `room` characters, each going on as a shell has it.
+
+    A short option stays with its value ("-Q celery"). A word longer than a line is broken after a comma.
+    """
+    lines: list[str] = []
+    for part in _SPACE.split(line):
+        indent = _INDENT if lines else ""
+        if lines and len(lines[-1]) + 1 + len(part) <= room - len(_GO_ON):
+            lines[-1] += f" {part}"
+            continue
+        if lines:
+            lines[-1] += _GO_ON
+        *begins, end = _cut(indent + part, room - len(_GO_ON))
+        lines += [f"{begin}\\" for begin in begins] + [end]
+    return "\n".join(lines)
+
+
+def _cut(word: str, room: int) -> list[str]:
+    pieces = []
+    while len(word) > room:
+        at = word.rfind(",", 0, room) + 1 or room
+        pieces.append(word[:at])
+        word = word[at:]
+    return [*pieces, word]

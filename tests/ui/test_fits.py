@@ -1,0 +1,100 @@
+"""Everything fits: in the smallest window, with eight workers, with long names, and when all is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QDialog, QLabel, QScrollArea, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from desktop.engine.api import StackState
+from desktop.ui.page import PAGES
+from desktop.ui.pages.kill_menu import KillMenu
+from desktop.ui.widgets.labels import ElidedLabel
+from desktop.ui.window import SMALLEST, Window
+from tests.ui.scenes import SHOTS as ALL
+from tests.ui.scenes import Dress, Scene, Shot, calm, crowd, stopping, trouble
+
+STACKS: dict[str, tuple[Dress, StackState]] = {
+    "calm": (calm, StackState.RUNNING),
+    "stopped": (calm, StackState.STOPPED),
+    "crowd": (crowd, StackState.RUNNING),
+    "trouble": (trouble, StackState.RUNNING),
+    "stopping": (stopping, StackState.RUNNING),
+}
+OPENED = [shot for shot in ALL if shot.act is not None]
+
+
+def cut(root: QWidget) -> list[str]:
+    """Words that are cut off without an ellipsis, and parts that reach out of what holds them."""
+    found = []
+    for widget in (root, *root.findChildren(QWidget)):
+        if not widget.isVisible():
+            continue
+        if isinstance(widget, QLabel) and not isinstance(widget, ElidedLabel) and widget.text():
+            least = widget.heightForWidth(widget.width()) if widget.wordWrap() else widget.sizeHint().height()
+            wide = 0 if widget.wordWrap() else widget.fontMetrics().horizontalAdvance(longest(widget.text()))
+            if widget.height() < least or widget.width() < wide:
+                found.append(f"label {widget.text()!r} {widget.size().toTuple()} < {wide}, {least}")
+        if isinstance(widget, QAbstractButton) and worded(widget):
+            wide = widget.minimumSizeHint().width()
+            if widget.width() < wide:
+                found.append(f"button {widget.text()!r} {widget.width()} < {wide}")
+        if isinstance(widget, QScrollArea) and widget.widget() is not None:
+            wide = widget.widget().width()
+            if wide > widget.viewport().width():
+                found.append(f"{widget.accessibleName()} scrolls sideways: {wide}")
+        owner = widget.parentWidget()
+        if owner is not None and not widget.isWindow() and widget.x() + widget.width() > owner.width() + 1:
+            found.append(f"{type(widget).__name__} {widget.accessibleName()!r} reaches out at the right")
+    return found
+
+
+def worded(button: QAbstractButton) -> bool:
+    """Whether it shows its text."""
+    icon_only = Qt.ToolButtonStyle.ToolButtonIconOnly
+    return bool(button.text()) and not (
+        isinstance(button, QToolButton) and button.toolButtonStyle() == icon_only
+    )
+
+
+def longest(text: str) -> str:
+    """The longest line."""
+    return max(text.splitlines(), key=len)
+
+
+@pytest.fixture
+def smallest(make_window: Callable[..., Window], qtbot: QtBot) -> Callable[..., Window]:
+    """Opens a stack in the smallest window."""
+
+    def opened(dress: Dress, state: StackState, page: str) -> Window:
+        window = make_window(Scene(dress, state=state), pages=PAGES, page=page)
+        window.resize(*SMALLEST)
+        qtbot.waitUntil(lambda: window.size().toTuple() == SMALLEST)
+        qtbot.wait(60)  # layouts settle in turns of the event loop
+        return window
+
+    return opened
+
+
+@pytest.mark.parametrize("page", [info.key for info in PAGES])
+@pytest.mark.parametrize("stack", STACKS)
+def test_pages_fit_into_the_smallest_window(smallest: Callable[..., Window], stack: str, page: str) -> None:
+    window = smallest(*STACKS[stack], page)
+    assert window.size().toTuple() == SMALLEST, "nothing made it larger"
+    assert cut(window) == []
+
+
+@pytest.mark.parametrize("shot", OPENED, ids=lambda shot: shot.name)
+def test_what_is_opened_fits(smallest: Callable[..., Window], qtbot: QtBot, shot: Shot) -> None:
+    window = smallest(shot.dress, shot.state, shot.page)
+    assert shot.act is not None
+    shot.act(window)
+    qtbot.wait(60)
+    assert cut(window) == []
+    for opened in (*window.findChildren(QDialog), *window.findChildren(KillMenu)):
+        assert cut(opened) == []
+        assert opened.height() <= window.height()
+        opened.close()
