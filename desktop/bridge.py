@@ -1,4 +1,6 @@
-"""Where the engine meets Qt: bulk is pulled ten times a second, events are pushed at once."""
+"""Where the engine meets Qt: bulk is pulled ten times a second while anything is under way, a third as often
+while nothing is; events are pushed at once.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,13 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from shiboken6 import isValid
 
-from desktop.engine.api import Desk, DeskError, ServiceEvent, StackSnapshot
+from desktop.engine.api import Desk, DeskError, ServiceEvent, StackSnapshot, StackState
 from desktop.engine.stack.model import StackSpec
 
 log = logging.getLogger(__name__)
 
 INTERVAL_MS = 100
+QUIET_TURNS = 3  # while nothing is under way, only every third turn pulls
 LATE = 0.1  # seconds of a blocked event loop that are worth a line in the log
 NOTHING = StackSnapshot(t=0.0, spec=StackSpec(name=""))  # what there is to show before there is an engine
 
@@ -61,6 +64,7 @@ class Bridge(QObject):
         self._open = True
         self.snapshot: StackSnapshot = NOTHING
         self._last_turn = time.monotonic()
+        self._turns = 0
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL_MS)
         self._timer.timeout.connect(self._turn)
@@ -123,7 +127,9 @@ class Bridge(QObject):
         self._last_turn = now
         if late > LATE:
             log.debug("the event loop was held up for %.0f ms", late * 1000)
-        self.pull()
+        self._turns += 1
+        if not _quiet(self.snapshot) or self._turns % QUIET_TURNS == 0:
+            self.pull()
         self.ticked.emit()
 
     # -- events
@@ -201,3 +207,11 @@ class Bridge(QObject):
 
 def _nothing() -> None:
     pass
+
+
+def _quiet(snapshot: StackSnapshot) -> bool:
+    """No task runs, none was just ended, none is being sent, and no service is changing its state."""
+    totals = snapshot.totals
+    settled = snapshot.state in (StackState.RUNNING, StackState.STOPPED)
+    sending = any(load.ended_at is None for load in snapshot.loads)
+    return settled and not (totals.running or totals.per_second or sending)

@@ -26,6 +26,7 @@ from tests.support.up import ROOT
 RATE = 200.0  # no-op tasks a second
 FAST = 1000.0  # four lines of the ledger each: the 4,000 events a second of the aim
 SETTLE = 5.0  # seconds after the last worker is ready
+GROWN = 75.0  # seconds after which graphs show five minutes at once, as they mostly do, and glide slower
 FOUR_IDLE = """
 name = "bench"
 [[worker]]
@@ -132,7 +133,7 @@ def run(quick: bool = False) -> dict[str, Any]:
         return {
             **painted(3 if quick else 11),
             **shown(Path(folder), 8 if quick else 20),
-            **in_use(Path(folder), 10.0 if quick else 20.0),
+            **in_use(Path(folder), 10.0 if quick else 20.0, 0.0 if quick else GROWN),
         }
 
 
@@ -266,11 +267,12 @@ def panel(stack: Path) -> Iterator[Panel]:
         made.close()
 
 
-def in_use(folder: Path, seconds: float) -> dict[str, Any]:
-    """The Overview of four workers: idle, under a load, under a heavy load."""
+def in_use(folder: Path, seconds: float, grown: float) -> dict[str, Any]:
+    """The Overview of four workers, after so long: idle, under a load, under a heavy load."""
     file = folder / "four.toml"
     file.write_text(FOUR_IDLE)
     with panel(file) as window:
+        time.sleep(grown)
         figures = {"panel_cpu_idle_percent": round(window.cpu(seconds), 2)}
         figures |= _lateness(window, "idle", seconds)
         figures |= _under(window, "load", RATE, seconds)

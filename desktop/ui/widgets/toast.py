@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QEnterEvent
+from PySide6.QtGui import QEnterEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGraphicsDropShadowEffect,
@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
 from desktop.engine.api import DeskError
 from desktop.ui import icons
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.details import show_details
 from desktop.ui.widgets.labels import label
 from desktop.ui.words import count
 
@@ -97,6 +96,8 @@ class Toast(QFrame):
         self._owner.forget(self)
 
     def _show_details(self) -> None:
+        from desktop.ui.widgets.details import show_details
+
         show_details(self._owner.host, self.text, self.details)
 
     def _tint(self) -> None:
@@ -129,8 +130,7 @@ class Toasts(QObject):
         toast.show()
         toast.raise_()
         self._arrange()
-        if QAccessible.isActive():
-            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(toast, toast.accessibleName()))
+        _announce(toast)
         return toast
 
     def error(self, error: DeskError, details: str = "") -> Toast:
@@ -168,3 +168,11 @@ class Toasts(QObject):
         if event.type() == QEvent.Type.Resize:
             self._arrange()
         return False
+
+
+def _announce(toast: Toast) -> None:
+    """Imported with the first toast: the window's first paint does not wait for it."""
+    from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
+
+    if QAccessible.isActive():
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(toast, toast.accessibleName()))
