@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from desktop.engine.api import Leftover
 from desktop.ui import icons
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.labels import label
-from desktop.ui.words import listed
 
 _ICONS = {"warn": ("warning", "warn"), "bad": ("error", "bad"), "info": ("info", "busy")}
 
@@ -115,17 +112,3 @@ class _Bar(QFrame):
     def _tint(self) -> None:
         name, token = _ICONS[self._notice.level]
         self._sign.setPixmap(icons.pixmap(name, Theme.current.color(token), 18, self.devicePixelRatio()))
-
-
-def leftover_notice(left: Leftover, resolve: Callable[[str, str], None]) -> Notice:
-    """What a crashed panel left, and the three things that can be done about it."""
-    when = time.strftime("%H:%M", time.localtime(left.started_at))
-    names = listed([f"{name} (pid {pid})" for name, pid in left.processes])
-    text = f"A panel that ended without cleaning up (started {when}) left “{left.stack}” running: {names}."
-
-    def choice(word: str, how: str, kind: str = "") -> tuple[str, str, Callable[[], None]]:
-        return word, kind, lambda: resolve(left.session, how)
-
-    adopt = (choice("Adopt", "adopt", "primary"),) if left.adoptable else ()
-    choices = (*adopt, choice("Stop them", "stop"), choice("Leave", "leave", "quiet"))
-    return Notice(f"leftover:{left.session}", text, "warn", choices, closable=False)

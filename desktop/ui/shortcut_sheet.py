@@ -13,7 +13,24 @@ from desktop.ui.widgets.containers import clear, row
 from desktop.ui.widgets.labels import hairline, label
 from desktop.ui.widgets.overlay import Overlay
 
-_ELSEWHERE = (("Close what is open, dismiss messages", "Esc"), ("Go through the controls", "Tab"))
+# What widgets hear by themselves, by group.
+_ELSEWHERE = {
+    "General": (
+        ("Close what is open, dismiss messages", "Esc"),
+        ("Go through the controls", "Tab"),
+        ("Change a number by one", "Up"),
+        ("Menu of a worker or a line", "Shift+F10"),
+    ),
+    "Logs": (
+        ("Next hit", "Return"),
+        ("Previous hit", "Shift+Return"),
+        ("Copy the chosen lines, or all", "Ctrl+C"),
+        ("Choose all lines", "Ctrl+A"),
+        ("To the end, and follow it", "End"),
+        ("To the beginning", "Home"),
+    ),
+    "Time line": (("Next mark", "Right"), ("Previous mark", "Left")),
+}
 
 
 class ShortcutSheet(Overlay):
@@ -45,7 +62,8 @@ class ShortcutSheet(Overlay):
         for action in self._commands.all():
             if action.shortcut:
                 made[action.group].append((action.text, action.shortcut))
-        made["General"].extend(_ELSEWHERE)
+        for group, entries in _ELSEWHERE.items():
+            made[group].extend(entries)
         return dict(made)
 
     def _table(self) -> QWidget:

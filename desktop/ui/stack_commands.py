@@ -23,6 +23,8 @@ class StackCommands(QObject):
     """Registers the verbs, allows what the present state allows, and asks before something is lost."""
 
     start_failed = Signal(object)  # DeskError
+    open_failed = Signal(object, object)  # DeskError, and the function that tries again
+    opened = Signal()
 
     def __init__(self, shell: Shell, parent: QObject) -> None:
         super().__init__(parent)
@@ -130,8 +132,14 @@ class StackCommands(QObject):
     # -- files
 
     def open_stack(self, path_or_name: str | Path) -> None:
-        """Take another stack."""
-        self._shell.do(self._shell.desk.open_stack(path_or_name))
+        """Take another stack; a failure is told by `open_failed`."""
+        again = partial(self.open_stack, path_or_name)
+        future = self._shell.desk.open_stack(path_or_name)
+        self._shell.bridge.run(future, self._took, lambda error: self.open_failed.emit(error, again), self)
+
+    def _took(self, sentence: str) -> None:
+        self.opened.emit()
+        self._say(sentence)
 
     def choose_file(self) -> None:
         """Ask for a stack file and open it."""

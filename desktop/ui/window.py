@@ -12,18 +12,17 @@ from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.bridge import Bridge, Done
-from desktop.engine.api import Desk, DeskError, ServiceSnapshot, StackSnapshot, State
+from desktop.engine.api import Desk, DeskError, StackSnapshot
 from desktop.ui import icons
 from desktop.ui.actions import Action, Actions
+from desktop.ui.attention import Attention
 from desktop.ui.header import Header
 from desktop.ui.memory import Memory
-from desktop.ui.notices import Notice, Notices, leftover_notice
 from desktop.ui.page import PAGES, Page, PageInfo
 from desktop.ui.rail import Rail
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.theme import Scheme, Theme
 from desktop.ui.widgets.toast import Toasts
-from desktop.ui.words import headline
 from desktop.ui.worker_commands import WorkerCommands
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from desktop.ui.shortcut_sheet import ShortcutSheet
 
 SMALLEST = (1024, 680)
-_PORT = "port-taken"
 
 
 class Window(QMainWindow):
@@ -112,7 +110,8 @@ class Window(QMainWindow):
     def _build(self) -> None:
         self.rail = Rail(self.commands, tuple(self._pages.values()))
         self.header = Header(self.commands, self.stack_commands)
-        self.notices = Notices()
+        self.attention = Attention(self, self.stack_commands, self)
+        self.notices = self.attention.notices
         self.stage = QStackedWidget()
         self.stage.addWidget(QWidget())  # until the first page is there
         column = QVBoxLayout()
@@ -148,7 +147,6 @@ class Window(QMainWindow):
         self.bridge.snapshot_changed.connect(self._show_everything)
         self.bridge.ticked.connect(self._tick)
         self.bridge.failed.connect(self._tell)
-        self.stack_commands.start_failed.connect(self._start_failed)
         self.rail.schemes.chosen.connect(self.choose_scheme)
         self.rail.schemes.choose(Theme.current.choice)
 
@@ -217,9 +215,7 @@ class Window(QMainWindow):
         self.stack_commands.show_snapshot(snapshot)
         self.worker_commands.show_snapshot(snapshot)
         self.header.show_snapshot(snapshot)
-        self.notices.sync(self._notices(snapshot))
-        if snapshot.started_at is not None:
-            self.notices.drop(_PORT)
+        self.attention.show_snapshot(snapshot)
         if self.page:
             self.page.show_snapshot(snapshot)
 
@@ -228,37 +224,6 @@ class Window(QMainWindow):
             self.page.tick()
         if self.bridge.taken:
             self.header.show_time(self.bridge.snapshot)
-
-    def _notices(self, snapshot: StackSnapshot) -> tuple[Notice, ...]:
-        left = [leftover_notice(one, self._resolve) for one in snapshot.leftovers]
-        services = [w.service for w in snapshot.workers]
-        services += [s for s in (snapshot.broker and snapshot.broker.service, snapshot.web) if s]
-        loops = [self._loop_notice(s) for s in services if s.state is State.CRASH_LOOP]
-        return (*left, *loops)
-
-    def _loop_notice(self, service: ServiceSnapshot) -> Notice:
-        text = headline(service.detail)
-        text = text or f"{service.name} ended again and again, and is not started any more."
-        choices = (
-            ("Show its log", "", partial(self.go, "logs", service.name)),
-            ("Start again", "", partial(self._start_service, service.name)),
-        )
-        return Notice(f"loop:{service.name}", text, "bad", choices)
-
-    def _start_service(self, name: str) -> None:
-        self.do(self.desk.start_service(name))
-
-    def _resolve(self, session: str, how: str) -> None:
-        self.do(self.desk.resolve_leftover(session, how))
-
-    def _start_failed(self, error: DeskError) -> None:
-        free = error.free_port
-        if free is None:
-            self._tell(error)
-            return
-        use = (f"Use {free}", "primary", partial(self.stack_commands.start, free))
-        again = ("Try again", "", self.stack_commands.start)
-        self.notices.put(Notice(_PORT, error.what, "bad", (use, again)))
 
     def _tell(self, error: DeskError) -> None:
         self.toasts.error(error)

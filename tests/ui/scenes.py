@@ -289,7 +289,7 @@ PROBLEMS = [
 def _notices(window: Any) -> None:
     error = DeskError("Port 6379 is taken by redis-server (pid 812).", "Use 6380, the next free one.")
     error.free_port = 6380
-    window._start_failed(error)
+    window.stack_commands.start_failed.emit(error)
 
 
 def _choose(name: str) -> Callable[[Any], None]:

@@ -18,6 +18,7 @@ from desktop.ui.pages.kill_menu import KillButton, KillMenu, OfferButton
 from desktop.ui.pages.workers import WorkersPage
 from desktop.ui.pages.workers_form import WorkerDialog
 from desktop.ui.pages.workers_list import lights
+from desktop.ui.theme import Theme
 from desktop.ui.widgets.confirm import Confirm
 from desktop.ui.window import Window
 from tests.support.fake_desk import FakeDesk
@@ -268,11 +269,19 @@ def test_a_task_that_runs_again_is_said_loudly(open_page: Open, still: FakeDesk)
     page = open_page(still)
     model = page.detail.running.model
     texts = [model.index(row, 4).data() for row in range(model.rowCount())]
-    assert "2: runs again" in texts
-    again = texts.index("2: runs again")
-    colour = model.index(again, 4).data(Qt.ItemDataRole.ForegroundRole)
-    assert colour is not None
-    assert model.index(again, 4).data(Qt.ItemDataRole.FontRole).bold()
+    assert "2, again" in texts
+    again = texts.index("2, again")
+    view = page.detail.running.view
+    page.detail.ensureWidgetVisible(view)
+    picture = view.viewport().grab().toImage()
+
+    def reds(row: int) -> int:
+        box, bad = view.visualRect(model.index(row, 4)), Theme.current.color("bad_tint")
+        places = ((x, y) for x in range(box.left(), box.right()) for y in range(box.top(), box.bottom()))
+        return sum(picture.pixelColor(x, y) == bad for x, y in places)
+
+    assert reds(again) > 400, "a pill"
+    assert reds(texts.index("1")) == 0
 
 
 def test_running_tasks_come_oldest_first_with_their_age(open_page: Open, still: FakeDesk) -> None:

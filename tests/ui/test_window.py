@@ -30,6 +30,7 @@ from desktop.ui.notices import Notices
 from desktop.ui.page import PAGES
 from desktop.ui.theme import Scheme, Theme
 from desktop.ui.widgets.confirm import Confirm
+from desktop.ui.widgets.details import Details
 from desktop.ui.window import SMALLEST, Window
 from tests.support.fake_desk import FakeDesk
 from tests.ui.demo_page import DemoPage
@@ -209,6 +210,27 @@ def test_a_taken_port_offers_the_next_free_one(make_window: Make, qtbot: QtBot) 
     qtbot.waitUntil(lambda: not window.notices.shown)
 
 
+def test_a_broken_file_says_all_of_it_and_is_tried_again(make_window: Make, qtbot: QtBot) -> None:
+    desk = FakeDesk(state=StackState.STOPPED)
+    window = make_window(desk)
+    lines = [f"shop.toml, line {n}, worker w{n}: is wrong. Mend it." for n in (3, 12)]
+    desk.fail_next = DeskError("\n".join(lines))
+    window.stack_commands.open_stack("shop.toml")
+    qtbot.waitUntil(lambda: bool(window.notices.shown))
+    (notice,) = window.notices.shown.values()
+    assert notice.text == f"{lines[0]} And 1 more problem."
+    show, again = notice.choices
+    assert [show[0], again[0]] == ["Show all 2", "Try again"]
+    show[2]()
+    dialog = window.findChild(Details)
+    assert dialog is not None
+    assert [text for text in dialog.findChild(QPlainTextEdit).toPlainText().split("\n") if text] == lines
+    dialog.close()
+    again[2]()
+    qtbot.waitUntil(lambda: not window.notices.shown)
+    assert desk.called("open_stack") == [("shop.toml",)] * 2
+
+
 def test_leftovers_are_adopted_stopped_or_left(make_window: Make, qtbot: QtBot) -> None:
     desk = FakeDesk(state=StackState.STOPPED)
     left = Leftover("s1", "laptop", 4242, desk.born - 60, (("broker", 4243), ("w1", 4250)), Path("run"))
@@ -225,8 +247,10 @@ def test_leftovers_are_adopted_stopped_or_left(make_window: Make, qtbot: QtBot) 
 
 
 def test_a_crash_loop_shows_the_log_or_starts_again(window: Window, desk: FakeDesk, qtbot: QtBot) -> None:
-    desk.push("w2", State.CRASH_LOOP, "w2 ended 5 times in 60 s, the last time with exit code 1.")
+    sentence = "w2 ended 5 times in 60 s, the last time with exit code 1."
+    desk.push("w2", State.CRASH_LOOP, f"{sentence} Its last log lines:\nImportError: no module")
     qtbot.waitUntil(lambda: "loop:w2" in window.notices.shown)
+    assert window.notices.shown["loop:w2"].text == sentence
     press(window.notices, "Show its log")
     assert (demo(window).objectName(), demo(window).about) == ("logs", "w2")
     press(window.notices, "Start again")

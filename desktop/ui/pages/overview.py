@@ -19,6 +19,7 @@ from desktop.ui.widgets.labels import label
 
 _MARGIN, _GAP = 16, 10
 _EVENTS_WIDTH = 292
+_BANDS = 2
 
 
 class OverviewPage(Page):
@@ -112,7 +113,9 @@ class OverviewPage(Page):
         self.events.events.show_marks(snapshot.marks)
         self.cpu.set_lines(worker_lines("cpu", names))
         self.queue_depth.set_lines(queue_lines(q.name for q in snapshot.queues))
-        self.pool_size.set_lines([line for name in names for line in pool_lines(name)])
+        # Bands of many workers lie over each other and tell nothing.
+        bounds = sum(w.spec.autoscale is not None for w in snapshot.workers) <= _BANDS
+        self.pool_size.set_lines([line for name in names for line in pool_lines(name, bounds=bounds)])
 
     def tick(self) -> None:
         snapshot = self.shell.bridge.snapshot

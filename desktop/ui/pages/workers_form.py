@@ -113,6 +113,9 @@ class WorkerDialog(QDialog):
         wrong = bool(refusal or reading.errors)
         self.accept_button.setEnabled(not wrong and not self._same(reading.spec))
         self._show_when(reading.spec, wrong)
+        if reading.errors:
+            key, sentence = next(iter(reading.errors.items()))
+            self._note(f"{self.fields.form.fields[key].word.text()}: {sentence}", "bad")
 
     def _same(self, spec: WorkerSpec) -> bool:
         return self._worker is not None and spec == self._worker.spec
@@ -138,11 +141,14 @@ class WorkerDialog(QDialog):
             live, why = self._shell.desk.live_change(worker.name, spec)
             text, tone = (f"At once. {why}", "good") if live else (f"By a restart. {why}", "warn")
             word = "Apply" if live else "Restart and apply"
-        self.note.setText(text)
-        set_tone(self.note, tone)
+        self._note(text, tone)
         if self.accept_button.text() != word:
             self.accept_button.setText(word)
             self.accept_button.setAccessibleName(word)
+
+    def _note(self, text: str, tone: str) -> None:
+        self.note.setText(text)
+        set_tone(self.note, tone)
 
     def _take(self) -> None:
         reading = self.fields.read()

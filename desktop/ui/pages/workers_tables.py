@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor, QFont, QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QHeaderView, QTableView, QWidget
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, Qt
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QPainter
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from desktop.engine.api import PoolProcess, RunningTask, SignalOffer, WorkerSnapshot
 from desktop.ui import fonts
 from desktop.ui.pages.kill_menu import KillButton
+from desktop.ui.states import Tone, paint_shape
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_scale import Unit
 from desktop.ui.widgets.containers import Card, row
@@ -74,29 +83,43 @@ class RunningModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and column >= 2:
             return _RIGHT
         if role == Qt.ItemDataRole.ForegroundRole:
-            return self._colour(task, column)
-        if role == Qt.ItemDataRole.BackgroundRole and task.attempt > 1:
-            return Theme.current.color("bad_tint")
+            return Theme.current.color("muted") if column in (1, 2) else None
         if role == Qt.ItemDataRole.FontRole:
-            return self._font(task, column)
+            return fonts.font("mono" if column == 1 else "text")
         if role == Qt.ItemDataRole.ToolTipRole:
             return f"{task.name}\n{task.id}\nDouble-click copies the id"
         return None
 
     def _text(self, task: RunningTask, column: int) -> str:
         if column == 4:
-            return "1" if task.attempt == 1 else f"{task.attempt}: runs again"
+            return "1" if task.attempt == 1 else f"{task.attempt}, again"
         return (task.name, task.id, str(task.pid), duration(self._now - task.since))[column]
 
-    def _colour(self, task: RunningTask, column: int) -> QColor | None:
-        if column == 4 and task.attempt > 1:
-            return Theme.current.color("bad")
-        return Theme.current.color("muted") if column in (1, 2) else None
 
-    def _font(self, task: RunningTask, column: int) -> QFont:
-        if column == 1:
-            return fonts.font("mono")
-        return fonts.font("strong" if column == 4 and task.attempt > 1 else "text")
+class _Attempt(QStyledItemDelegate):
+    """An attempt's number; from the second on a loud pill, for that task runs again."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        model = index.model()
+        assert isinstance(model, RunningModel)
+        if model.task(index.row()).attempt == 1:
+            super().paint(painter, option, index)
+            return
+        text, font = str(index.data()), fonts.font("label")
+        wide = QFontMetrics(font).horizontalAdvance(text) + 30
+        row = QRectF(option.rect)
+        box = QRectF(row.right() - 8 - wide, row.center().y() - 11, wide, 22)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(Theme.current.color("bad_tint"))
+        painter.drawRoundedRect(box, 11, 11)
+        colour = Theme.current.color("bad")
+        paint_shape(painter, Tone.BAD, QRectF(box.left() + 9, box.center().y() - 4, 8, 8), colour)
+        painter.setFont(font)
+        painter.setPen(colour)
+        painter.drawText(box.adjusted(22, 0, 0, 0), int(Qt.AlignmentFlag.AlignVCenter), text)
+        painter.restore()
 
 
 class RunningTable(Card):
@@ -111,6 +134,8 @@ class RunningTable(Card):
         self.view.setShowGrid(False)
         self.view.setFrameShape(QFrame.Shape.NoFrame)
         self.view.setWordWrap(False)
+        self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # a task's name ends with what it does
+        self.view.setItemDelegateForColumn(4, _Attempt(self.view))
         self.view.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.view.verticalHeader().hide()
         self.view.verticalHeader().setDefaultSectionSize(_ROW)
@@ -126,7 +151,7 @@ class RunningTable(Card):
         head.setHighlightSections(False)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((1, 112), (2, 70), (3, 76), (4, 104)):
+        for column, width in ((1, 92), (2, 70), (3, 72), (4, 92)):
             self.view.setColumnWidth(column, width)
 
     def show_worker(self, worker: WorkerSnapshot, now: float) -> None:

@@ -113,6 +113,13 @@ class Chart(QWidget):
             self.update()
         self._tell()
 
+    def say(self, empty: str) -> None:
+        """What it says while there is nothing to draw."""
+        if empty != self.empty:
+            self.empty = empty
+            if not self._has_data:
+                self.update()
+
     def values(self) -> dict[str, str]:
         """What the read-out says: name and value of each line, at the cross-hair or latest."""
         return {r.label: r.text for r in self._plot.readings} if self._plot is not None else {}

@@ -62,11 +62,10 @@ def queue_lines(queues: Iterable[str]) -> tuple[Line, ...]:
     return (*depths, Line("unacked:", "unacked", "muted"))
 
 
-def pool_lines(worker: str, label: str = "") -> tuple[Line, ...]:
-    """Pool size of a worker as a step line inside the band of its autoscaler's bounds."""
+def pool_lines(worker: str, label: str = "", bounds: bool = True) -> tuple[Line, ...]:
+    """Pool size of a worker as a step line, inside the band of its autoscaler's bounds if wanted."""
     tone, label = f"worker:{worker}", label or worker
-    return (
-        Line(f"min:{worker}", label, tone, LineStyle.LOW),
-        Line(f"max:{worker}", label, tone, LineStyle.HIGH),
-        Line(f"size:{worker}", label, tone, LineStyle.STEP),
-    )
+    size = Line(f"size:{worker}", label, tone, LineStyle.STEP)
+    low = Line(f"min:{worker}", label, tone, LineStyle.LOW)
+    high = Line(f"max:{worker}", label, tone, LineStyle.HIGH)
+    return (low, high, size) if bounds else (size,)

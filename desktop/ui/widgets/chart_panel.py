@@ -15,6 +15,7 @@ from desktop.ui.widgets.timeline import Timeline
 
 SPANS = (("60", "1m"), ("300", "5m"), ("900", "15m"))
 _SPAN_WIDTHS = (44, 44, 52)
+_FRESH, _SOON = 10.0, "The first figures come in a moment."  # seconds after a start
 _YOUNG = 58.0  # seconds: the life of a stack younger than that fits into the shortest span
 
 
@@ -25,6 +26,7 @@ class ChartPanel(QWidget):
         super().__init__()
         self.axis = axis
         self.charts = [chart for chart, _ in charts]
+        self._empty = [chart.empty for chart in self.charts]
         self.timeline = Timeline(axis)
         self.spans = Segmented("Time shown", SPANS, f"{axis.span:.0f}")
         self.spans.setParent(self.timeline)
@@ -59,6 +61,9 @@ class ChartPanel(QWidget):
         if not self._chosen:
             self._fit_span(snapshot)
         self.axis.advance(snapshot.t, snapshot.marks)
+        fresh = snapshot.started_at is not None and snapshot.t - snapshot.started_at < _FRESH
+        for chart, empty in zip(self.charts, self._empty, strict=True):
+            chart.say(_SOON if fresh else empty)
         read = partial(desk.series, seconds=self.axis.span + 2)
         for chart in self.charts:
             chart.feed(read)
