@@ -277,7 +277,7 @@ def _toasts(window: Any) -> None:
     window.toasts.error(error)
 
 
-_FILE = "/home/somebody/projects/shop/stacks/production.toml"
+_FILE = "/srv/projects/somebody/shop/stacks/production.toml"
 PROBLEMS = [
     f"{_FILE}, line 3, broker.port: must be from 0 to 65535, not 99999. Allowed: 0 for a free one.",
     f"{_FILE}, line 12, worker w1, poool: is no key. Did you mean `pool`? Allowed: name, pool, queues.",
