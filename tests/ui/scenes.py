@@ -303,7 +303,7 @@ def _scrolled(window: Any) -> None:
 
 def _open_failed(window: Any) -> None:
     window.bridge.desk.fail_next = DeskError("\n".join(PROBLEMS))
-    window.stack_commands.open_stack("/home/somebody/projects/shop/stacks/production.toml")
+    window.stack_commands.open_stack("/srv/somebody/projects/shop/stacks/production.toml")
 
 
 PAGES_OF = ("overview", "workers", "workloads", "logs")

@@ -123,7 +123,7 @@ def _variable_fault(key: str, value: Any) -> tuple[str, str] | None:
         return "is no name of an environment variable.", "Allowed: letters, digits and _, not a digit first."
     if key in BROKER_VARIABLES:
         return (
-            "is not set here: the stack gives each process its own broker and its app, which this would overrule.",
+            "is not set here: it would overrule the stack, which gives each process its own broker.",
             "Take it out; results = true in [broker] keeps results.",
         )
     if key == "AUTOSCALE_KEEPALIVE":
