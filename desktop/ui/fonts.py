@@ -43,6 +43,7 @@ def font(role: str = "text") -> QFont:
     made.setWeight(weight)
     if family == MONO:
         made.setStyleHint(QFont.StyleHint.Monospace)
+        made.setFeature(QFont.Tag("calt"), 0)  # a log shows the characters that were written
     else:
         made.setFeature(QFont.Tag("tnum"), 1)
     if role in ("title", "number"):

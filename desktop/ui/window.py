@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop.bridge import Bridge, Done
 from desktop.engine.api import Desk, DeskError, StackSnapshot
@@ -21,6 +29,7 @@ from desktop.ui.memory import Memory
 from desktop.ui.page import PAGES, Page, PageInfo
 from desktop.ui.rail import Rail
 from desktop.ui.stack_commands import StackCommands
+from desktop.ui.tab_order import bring_to_eye, follow_layout
 from desktop.ui.theme import Scheme, Theme
 from desktop.ui.widgets.toast import Toasts
 from desktop.ui.worker_commands import WorkerCommands
@@ -267,9 +276,19 @@ class Window(QMainWindow):
     # -- events
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        focused = self.focusWidget()
         if event.key() == Qt.Key.Key_Escape and self.toasts.clear():
             return
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and isinstance(focused, QAbstractButton):
+            focused.click()  # Qt itself only does so in dialogs
+            return
         super().keyPressEvent(event)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        follow_layout(self.stage)
+        went = super().focusNextPrevChild(forward)
+        bring_to_eye(self.focusWidget())
+        return went
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -286,6 +286,21 @@ def test_deaths_and_recoveries_run_through_the_charts(axis: TimeAxis, show: Call
     assert [kind for _, kind in chart._plot.marks] == [MarkKind.KILLED, MarkKind.RECOVERED]
 
 
+def test_the_words_of_the_scale_are_never_those_of_before(axis: TimeAxis, show: Callable[..., None]) -> None:
+    chart = cpu_chart(axis)
+    show(chart)
+    chart.feed(reader(cpu_w1=series([10.0] * 100)))
+    small = chart.grab().toImage()
+    axis.set_span(300.0)
+    chart.feed(reader(cpu_w1=series([900.0] * 100)))
+    large = chart.grab().toImage()
+    words = [(x, y) for x in range(4, 60) for y in range(34, small.height() - 30)]
+    assert sum(small.pixelColor(x, y) != large.pixelColor(x, y) for x, y in words) > 20
+    chart._plot.resetCachedContent()
+    again = chart.grab().toImage()
+    assert all(again.pixelColor(x, y) == large.pixelColor(x, y) for x, y in words)
+
+
 def test_what_is_older_than_the_span_is_not_drawn(axis: TimeAxis, show: Callable[..., None]) -> None:
     chart = cpu_chart(axis)
     show(chart)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QDialog, QLabel, QScrollArea, QToolButton, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QDialog,
+    QLabel,
+    QScrollArea,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import StackState
@@ -65,6 +73,28 @@ def longest(text: str) -> str:
     return max(text.splitlines(), key=len)
 
 
+class Flashes(QObject):
+    """Remembers parts that were shown before they were put into anything: each is a window for a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        shown = event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow()
+        if shown and not isinstance(watched, (Window, QDialog, KillMenu)):
+            self.seen.append(f"{type(watched).__name__} {watched.accessibleName()}")
+        return False
+
+
+@pytest.fixture
+def flashes(qapp: QApplication) -> Iterator[Flashes]:
+    watcher = Flashes()
+    qapp.installEventFilter(watcher)
+    yield watcher
+    qapp.removeEventFilter(watcher)
+
+
 @pytest.fixture
 def smallest(make_window: Callable[..., Window], qtbot: QtBot) -> Callable[..., Window]:
     """Opens a stack in the smallest window."""
@@ -81,14 +111,19 @@ def smallest(make_window: Callable[..., Window], qtbot: QtBot) -> Callable[..., 
 
 @pytest.mark.parametrize("page", [info.key for info in PAGES])
 @pytest.mark.parametrize("stack", STACKS)
-def test_pages_fit_into_the_smallest_window(smallest: Callable[..., Window], stack: str, page: str) -> None:
+def test_pages_fit_into_the_smallest_window(
+    smallest: Callable[..., Window], flashes: Flashes, stack: str, page: str
+) -> None:
     window = smallest(*STACKS[stack], page)
     assert window.size().toTuple() == SMALLEST, "nothing made it larger"
     assert cut(window) == []
+    assert flashes.seen == []
 
 
 @pytest.mark.parametrize("shot", OPENED, ids=lambda shot: shot.name)
-def test_what_is_opened_fits(smallest: Callable[..., Window], qtbot: QtBot, shot: Shot) -> None:
+def test_what_is_opened_fits(
+    smallest: Callable[..., Window], flashes: Flashes, qtbot: QtBot, shot: Shot
+) -> None:
     window = smallest(shot.dress, shot.state, shot.page)
     assert shot.act is not None
     shot.act(window)
@@ -98,3 +133,4 @@ def test_what_is_opened_fits(smallest: Callable[..., Window], qtbot: QtBot, shot
         assert cut(opened) == []
         assert opened.height() <= window.height()
         opened.close()
+    assert flashes.seen == []

@@ -111,15 +111,15 @@ def test_a_pair_goes_below_each_other_where_there_is_no_room(theme: Theme, qtbot
     qtbot.waitUntil(lambda: not pair.stacked)
 
 
-LONG = (
-    "celery -A tasks.app worker -n w1@%h --pool=prefork --autoscale=4,1 -Q celery,mail,reports.nightly,more"
-)
+LONG = "celery -A tasks.app worker -n w1@%h --pool=prefork --autoscale=4,1 -Q celery,mail,reports.nightly"
+QUOTED = f"""{LONG} -- 'broker_transport_options=(dict){{"visibility_timeout": 3600, "retries": 3}}' x=1"""
 
 
-@pytest.mark.parametrize("room", [24, 40, 60, 200])
-def test_a_command_goes_on_as_a_shell_has_it(room: int) -> None:
-    text = broken(LONG, room)
-    assert shlex.split(text.replace("\\\n", "")) == LONG.split()
+@pytest.mark.parametrize("room", [24, 30, 40, 60, 200])
+@pytest.mark.parametrize("command", [LONG, QUOTED, "x 'a b' \"c d\"", ""])
+def test_a_command_goes_on_as_a_shell_has_it(command: str, room: int) -> None:
+    text = broken(command, room)
+    assert shlex.split(text.replace("\\\n", "")) == shlex.split(command)
     assert all(len(line) <= room for line in text.splitlines())
     assert not [line for line in text.splitlines() if line.endswith((" -A \\", " -n \\", " -Q \\"))]
 

@@ -116,6 +116,7 @@ class EventList(QListView):
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName("Recent events")
+        self.setProperty("ring", True)
         self.clicked.connect(self._pick)
         self.activated.connect(self._pick)
         Theme.current.changed.connect(self.viewport().update)

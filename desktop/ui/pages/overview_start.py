@@ -61,8 +61,9 @@ def worker_sentence(spec: WorkerSpec) -> str:
 class StartPanel(QWidget):
     """A card in the middle: the stack's name, its services, and Start; below, the other stacks there are."""
 
-    def __init__(self, start: QPushButton, others: Sequence[QWidget]) -> None:
+    def __init__(self, start: QPushButton, others: Sequence[QPushButton]) -> None:
         super().__init__()
+        self._others = others
         self.name = label("", "title")
         self.about = label("", tone="muted", wrap=True)
         self._rows = QGridLayout()
@@ -102,6 +103,8 @@ class StartPanel(QWidget):
         self.name.setText(f"Start {spec.name}")
         self.about.setText(spec.about)
         self.about.setVisible(bool(spec.about))
+        for other in self._others:
+            other.setVisible(other.text() != spec.name)
         while (item := self._rows.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
@@ -127,7 +130,7 @@ def _large(start: QPushButton) -> QWidget:
     return box
 
 
-def _others(buttons: Sequence[QWidget]) -> QWidget:
+def _others(buttons: Sequence[QPushButton]) -> QWidget:
     box = QWidget()
     box.setFixedWidth(_WIDTH)
     column = QVBoxLayout(box)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import Desk, DeskError, WorkerSnapshot
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
@@ -13,6 +12,7 @@ from desktop.ui.page import Shell
 from desktop.ui.pages.workers_fields import WorkerFields
 from desktop.ui.widgets.command_line import CommandLine
 from desktop.ui.widgets.containers import Column, row
+from desktop.ui.widgets.dialog import Dialog
 from desktop.ui.widgets.labels import hairline, label, set_tone
 
 
@@ -21,18 +21,15 @@ def free_name(taken: tuple[str, ...]) -> str:
     return next(name for n in range(1, len(taken) + 2) if (name := f"w{n}") not in taken)
 
 
-class WorkerDialog(QDialog):
+class WorkerDialog(Dialog):
     """Fields at the left; what comes of them at the right."""
 
     def __init__(self, shell: Shell, worker: WorkerSnapshot | None = None) -> None:
-        super().__init__(shell.window_widget())
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setModal(True)
+        title = f"Edit {worker.name}" if worker else "Add a worker"
+        super().__init__(shell.window_widget(), title)
         self._shell, self._worker = shell, worker
         names = tuple(w.name for w in shell.bridge.snapshot.workers)
         spec = worker.spec if worker else WorkerSpec(free_name(names), autoscale=Autoscale(1, 4))
-        title = f"Edit {worker.name}" if worker else "Add a worker"
-        self.setWindowTitle(title)
         self.setAccessibleName(title)
         self.fields = WorkerFields(spec, () if worker else names, worker is not None)
         self.command = CommandLine("Resulting command line")
@@ -45,8 +42,7 @@ class WorkerDialog(QDialog):
         self.fields.changed.connect(self.review)
         self.accept_button.clicked.connect(self._take)
         self.cancel_button.clicked.connect(self.close)
-        room = shell.window_widget().size()
-        self.resize(min(880, room.width() - 48), min(720, room.height() - 48))
+        self.resize_within(880, 720)
         self.review()
 
     def _lay_out(self, title: str) -> None:

@@ -131,9 +131,11 @@ class RunningTable(Card):
         self.view = QTableView()
         self.view.setModel(self.model)
         self.view.setAccessibleName("Running tasks")
+        self.view.setProperty("ring", True)
         self.view.setShowGrid(False)
         self.view.setFrameShape(QFrame.Shape.NoFrame)
         self.view.setWordWrap(False)
+        self.view.setTabKeyNavigation(False)  # Tab goes on; the arrows go from row to row
         self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # a task's name ends with what it does
         self.view.setItemDelegateForColumn(4, _Attempt(self.view))
         self.view.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)

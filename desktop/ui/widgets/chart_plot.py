@@ -60,6 +60,9 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]
     def _configure(self) -> None:
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
+        self.setCacheMode(
+            self.CacheModeFlag.CacheNone
+        )  # the frame is a picture of its own, and the only cache
         self.setMouseTracking(True)
         self.viewport().setMouseTracking(True)
         for widget in (self, self.viewport()):

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QLabel, QSizePolicy
 
 from desktop.ui import fonts
 
-_SPACE = re.compile(r"(?<! -\w) ")  # not the one between a short option and its value
+_WORD = r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+"
+_PART = re.compile(rf"(?<!\S)-\w {_WORD}|{_WORD}")  # a short option with its value, or a word
 _GO_ON = " \\"
 _INDENT = "    "
 
@@ -51,25 +52,32 @@ class CommandLine(QLabel):
 def broken(line: str, room: int) -> str:
     """A command in lines of at most `room` characters, each going on as a shell has it.
 
-    A short option stays with its value ("-Q celery"). A word longer than a line is broken after a comma.
+    A short option stays with its value ("-Q celery"). A word longer than a line is broken after a comma or a
+    space; one in quotes goes on in quotes of its own.
     """
     lines: list[str] = []
-    for part in _SPACE.split(line):
-        indent = _INDENT if lines else ""
+    for part in _PART.findall(line):
         if lines and len(lines[-1]) + 1 + len(part) <= room - len(_GO_ON):
             lines[-1] += f" {part}"
             continue
         if lines:
             lines[-1] += _GO_ON
-        *begins, end = _cut(indent + part, room - len(_GO_ON))
-        lines += [f"{begin}\\" for begin in begins] + [end]
+        indent = _INDENT if lines else ""
+        *begins, end = _cut(part, room - len(_GO_ON) - len(indent))
+        lines += [f"{'' if at else indent}{begin}\\" for at, begin in enumerate(begins)]
+        lines.append(f"{'' if begins else indent}{end}")
     return "\n".join(lines)
 
 
 def _cut(word: str, room: int) -> list[str]:
+    quoted = word[0] == word[-1] == "'" and word.count("'") == 2
+    if not quoted and ("'" in word or '"' in word):
+        return [word]
+    inner, room = (word[1:-1], room - 2) if quoted else (word, room)
     pieces = []
-    while len(word) > room:
-        at = word.rfind(",", 0, room) + 1 or room
-        pieces.append(word[:at])
-        word = word[at:]
-    return [*pieces, word]
+    while len(inner) > room:
+        at = max(inner.rfind(",", 0, room), inner.rfind(" ", 0, room)) + 1 or room
+        pieces.append(inner[:at])
+        inner = inner[at:]
+    pieces.append(inner)
+    return [f"'{piece}'" for piece in pieces] if quoted else pieces

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from desktop.ui import icons
 from desktop.ui.theme import Theme
+from desktop.ui.widgets.dialog import Dialog
 from desktop.ui.widgets.labels import label
 
 
-class Confirm(QDialog):
+class Confirm(Dialog):
     """`losses` are sentences, `choices` (word, kind, what to do). Cancel is always there, with the focus."""
 
     def __init__(
@@ -22,10 +23,7 @@ class Confirm(QDialog):
         losses: Sequence[str],
         choices: Sequence[tuple[str, str, Callable[[], None]]],
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setModal(True)
-        self.setWindowTitle(title)
+        super().__init__(parent, title)
         self.setAccessibleDescription(" ".join(losses))
         self.setMinimumWidth(440)
         sign = QLabel()
@@ -54,13 +52,13 @@ class Confirm(QDialog):
         column.setSpacing(20)
         column.addLayout(top)
         column.addLayout(bottom)
+        self.cancel.setDefault(True)
         self.cancel.setFocus()
 
     def _button(self, word: str, kind: str, run: Callable[[], None]) -> QPushButton:
         button = QPushButton(word)
         button.setProperty("kind", kind)
         button.setAccessibleName(word)
-        button.setAutoDefault(False)
         button.clicked.connect(self.close)
         button.clicked.connect(lambda _checked=False: run())
         return button

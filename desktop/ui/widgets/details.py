@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from desktop.ui import fonts, icons
+from desktop.ui.widgets.dialog import Dialog
 from desktop.ui.widgets.labels import label
 
 
-class Details(QDialog):
+class Details(Dialog):
     """`title` in words, `text` as it came."""
 
     def __init__(self, parent: QWidget, title: str, text: str) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Details")
-        self.setModal(True)
-        room = parent.size()
-        self.resize(min(760, room.width() - 48), min(440, room.height() - 48))
+        super().__init__(parent, "Details")
+        self.resize_within(760, 440)
         view = QPlainTextEdit(text)
         view.setReadOnly(True)
         view.setFont(fonts.font("mono"))

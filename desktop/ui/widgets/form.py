@@ -23,7 +23,6 @@ class Field(QWidget):
         self.word = label(word, "label")
         self.word.setBuddy(editor)
         self.note = label(help_text, "small", "muted", wrap=True)
-        self.note.setVisible(bool(help_text))
         if isinstance(editor, QAbstractSpinBox):
             pad(editor)
         if not editor.accessibleName():
@@ -34,6 +33,7 @@ class Field(QWidget):
         column.setSpacing(4)
         for widget in (self.word, editor, self.note):
             column.addWidget(widget)
+        self.note.setVisible(bool(help_text))
 
     def set_error(self, sentence: str) -> None:
         """Say what is wrong with the value; empty: nothing is."""

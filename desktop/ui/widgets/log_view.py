@@ -58,6 +58,7 @@ class LogView(QAbstractScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Log lines")
+        self.setProperty("ring", True)
         self.verticalScrollBar().setSingleStep(3)
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)

@@ -108,6 +108,10 @@ class Timeline(QWidget):
         at = held[0] + step if held else len(self._clusters) - 1
         self._choose(self._clusters[min(max(at, 0), len(self._clusters) - 1)])
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._current = ()
         self.axis.move_cross(None)
@@ -143,6 +147,12 @@ class Timeline(QWidget):
         painter.setPen(theme.color("muted"))
         side = Qt.AlignmentFlag.AlignVCenter
         painter.drawText(QRectF(19, 0, track.left() - 19, self.height()), int(side), "Marks")
+        if self.hasFocus():
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+            painter.setPen(QPen(theme.color("focus"), 2))
+            painter.drawRoundedRect(QRectF(11, middle - 12, track.left() - 23, 24), 6, 6)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+            painter.setPen(theme.color("muted"))
         if not self._clusters:
             painter.drawText(track, int(side | Qt.AlignmentFlag.AlignHCenter), "Nothing happened yet")
         if self.axis.cross is not None:
