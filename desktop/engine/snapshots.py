@@ -140,7 +140,7 @@ def _worker(live: LiveStack, sampler: Sampler, worker: WorkerService) -> WorkerS
         processes=_processes(sampler.trees.get(worker.name), pool.pids if pool else (), running),
         running=running,
         done=live.feed.done(worker.name),
-        command=shown_command(live.spec(), worker.spec),
+        command=worker.command,
         waiting_for=len(running) if stopping else 0,
     )
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from desktop.engine.api import DeskError, Kind, Light, State, StopHow
 from desktop.engine.ledger.feed import Held
-from desktop.engine.stack.command import clean_env, worker_command, worker_env
+from desktop.engine.stack.command import clean_env, shown_command, worker_command, worker_env
 from desktop.engine.stack.model import BrokerSpec, Pool, StackSpec, WebSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise.control import Heard
@@ -193,12 +193,21 @@ class WorkerService(Service):
         self.stack_context = context
         self.spec = spec
         self.last_pong = 0.0
+        self._shown: tuple[StackSpec, WorkerSpec, str] | None = None
         self._next_ping = 0.0
 
     @property
     def node(self) -> str:
         """Its node name."""
         return f"{self.name}@{self.stack_context.spec().name}"
+
+    @property
+    def command(self) -> str:
+        """The line that starts it, for people; made once for each change, as every snapshot has it."""
+        stack, shown = self.stack_context.spec(), self._shown
+        if shown is None or shown[0] is not stack or shown[1] is not self.spec:
+            shown = self._shown = (stack, self.spec, shown_command(stack, self.spec))
+        return shown[2]
 
     @property
     def held(self) -> Held:

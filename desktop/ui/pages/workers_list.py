@@ -20,7 +20,12 @@ _TALL = 102
 _SPARK = 100  # px
 _WIDE, _POOL = 280, 40  # px from which a row has its fine line, and its pool beside the name
 
-PROCESS_WORDS = {Light.ON: "process runs", Light.FROZEN: "process frozen", Light.OFF: "no process"}
+PROCESS_WORDS = {
+    Light.ON: "process runs",
+    Light.FROZEN: "process frozen",
+    Light.WAIT: "no process yet",
+    Light.OFF: "no process",
+}
 ANSWER_WORDS = {
     Light.ON: "answers",
     Light.BUSY: "silent while it computes",
@@ -33,8 +38,7 @@ ANSWER_WORDS = {
 def lights(worker: WorkerSnapshot) -> tuple[tuple[Light, str], tuple[Light, str]]:
     """The two lights of a worker with their words: its process, and whether it answers."""
     process, answers = worker.service.process, worker.service.answers
-    first = PROCESS_WORDS.get(process, f"process {process.value}")
-    return (process, first), (answers, ANSWER_WORDS[answers])
+    return (process, PROCESS_WORDS[process]), (answers, ANSWER_WORDS[answers])
 
 
 class WorkerRow(QAbstractButton):
