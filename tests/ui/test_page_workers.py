@@ -11,7 +11,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
-from desktop.engine.api import Light, StackState, State, StopHow
+from desktop.engine.api import DeskError, Light, StackState, State, StopHow
 from desktop.engine.stack.model import Autoscale, Pool, Restart, WorkerSpec
 from desktop.ui.page import PAGES
 from desktop.ui.pages.kill_menu import KillButton, KillMenu, OfferButton
@@ -367,6 +367,14 @@ def test_queues_are_added_and_cancelled(open_page: Open, qtbot: QtBot) -> None:
     assert desk.called("add_queue") == [("w1", "reports")]
 
 
+def test_several_queues_are_added_at_once(open_page: Open, qtbot: QtBot, still: FakeDesk) -> None:
+    page = open_page(still)
+    qtbot.keyClicks(page.detail.queues.new, "reports, mail ,, imports")
+    qtbot.keyClick(page.detail.queues.new, Qt.Key.Key_Return)
+    ((name, spec),) = still.called("edit_worker")
+    assert (name, spec.queues) == ("w1", ("celery", "mail", "reports", "imports"))
+
+
 # -- the form
 
 
@@ -502,4 +510,39 @@ def test_limits_that_contradict_each_other(form: Callable[..., WorkerDialog], qt
     qtbot.keyClicks(dialog.fields.soft_limit, "20")
     qtbot.keyClicks(dialog.fields.hard_limit, "10")
     assert "Shorter than the hard limit" in dialog.fields.form.fields["soft_limit"].error
+    dialog.close()
+
+
+def test_what_the_engine_refuses_stands_at_its_field(
+    form: Callable[..., WorkerDialog], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = FakeDesk()
+    dialog = form(desk, "w1")
+    said = (
+        "worker w1, extra_args.0: cannot hold --autoscale: the stack sets it. Use the key `autoscale`.\n"
+        "worker w1, autoscale.max: cannot be 900. Allowed on prefork: 1 to 200.\nThe broker is gone."
+    )
+
+    def refuse(spec: WorkerSpec) -> str:
+        raise DeskError(said)
+
+    monkeypatch.setattr(desk, "command_line", refuse)
+    dialog.review()
+    fields = dialog.fields.form.fields
+    assert fields["extra"].error == "Cannot hold --autoscale: the stack sets it. Use the key `autoscale`."
+    assert fields["size"].error == "Cannot be 900. Allowed on prefork: 1 to 200."
+    assert dialog.error.text() == "The broker is gone."
+    assert dialog.note.text().startswith("Extra arguments: Cannot hold")
+    assert not dialog.accept_button.isEnabled()
+    dialog.close()
+
+
+def test_a_name_that_is_wrong_does_not_change_the_size(
+    form: Callable[..., WorkerDialog], qtbot: QtBot
+) -> None:
+    dialog = form(FakeDesk())
+    dialog.fields.name.selectAll()
+    qtbot.keyClicks(dialog.fields.name, "w 9!")
+    assert dialog.fields.mode.current == "auto"
+    assert dialog.fields.form.fields["name"].error
     dialog.close()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import DeskError, LoadState, Param, StackState, TaskInfo, TaskShare, Workload
+from desktop.engine.stack.model import AppSpec
 from desktop.ui.page import PAGES
 from desktop.ui.pages.workloads import WorkloadsPage
 from desktop.ui.pages.workloads_args import ArgumentForm, BadValue, parse
@@ -192,9 +193,28 @@ def test_an_app_that_cannot_be_read_is_told_in_its_place(open_page: Open, qtbot:
     desk.fail_next = DeskError("The app tasks.app cannot be imported.", "See its log.")
     page = open_page(desk)
     qtbot.waitUntil(lambda: page.catalog.note.text().startswith("The app"))
-    assert page.catalog.note.text() == (
-        "The app tasks.app cannot be imported. See its log. Press F5 to read them again."
-    )
+    assert page.catalog.note.text() == "The app tasks.app cannot be imported."
+    assert page.catalog.step.text() == "See its log."
+    qtbot.mouseClick(page.catalog.read_again, LEFT)
+    qtbot.waitUntil(lambda: bool(page.catalog.rows))
+    assert not page.catalog.note.isVisible()
+    assert not page.catalog.read_again.isVisible()
+
+
+def test_tasks_of_another_app_do_not_stay(page: WorkloadsPage, qtbot: QtBot) -> None:
+    desk = page.shell.desk
+    assert isinstance(desk, FakeDesk)
+    desk.hold = True
+    desk.spec = replace(desk.spec, name="shop", app=AppSpec("shop.app"))
+    qtbot.waitUntil(lambda: not page.catalog.rows)
+    assert page.form.draft.tasks == []
+    assert not page.form.submit.isEnabled()
+    desk.spec = replace(desk.spec, app=AppSpec("mail.app"))
+    qtbot.waitUntil(lambda: len(desk.pending) == 2)
+    desk.settle("catalog", (TaskInfo("shop.pay"),))
+    desk.settle("catalog", (TaskInfo("mail.send"),))
+    qtbot.waitUntil(lambda: bool(page.catalog.rows))
+    assert list(page.catalog.rows) == ["mail.send"], "what the first app answered late is not shown"
     page.shell.commands["view.refresh"].trigger()
     qtbot.waitUntil(lambda: bool(page.catalog.rows))
 
@@ -213,7 +233,7 @@ def test_presets_use_only_tasks_that_the_sample_app_has() -> None:
 
 def test_a_preset_fills_the_whole_form(page: WorkloadsPage, qtbot: QtBot) -> None:
     tasks = tuple(TaskInfo(share.task) for share in PRESETS[0].mix)
-    page._show_catalog(tasks)
+    page._show_catalog(page._read_for, tasks)
     chip = named(page, QPushButton, "Preset: Mixed, 2,000 tasks")
     qtbot.waitUntil(chip.isVisible)
     qtbot.mouseClick(chip, LEFT)

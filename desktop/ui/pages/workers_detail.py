@@ -105,6 +105,7 @@ class WorkerDetail(Column):
         stopping = worker.service.state is State.STOPPING
         self._stop.setVisible(worker.service.state.alive and not stopping)
         self._cold.setVisible(stopping)
+        self._signal.setEnabled(worker.service.state.alive)
         self.pill.set_state(worker.service.state, headline(worker.service.detail))
         self._say(worker)
         self.facts.setText(_in_line(_facts(worker, now)))
@@ -146,14 +147,14 @@ class WorkerDetail(Column):
 
     def _buttons(self, name: str) -> QWidget:
         commands, box = self.shell.commands, QWidget()
-        kill = KillButton(
+        self._signal = KillButton(
             name, lambda: self._verbs.offers(name), lambda o: self._verbs.send(name, None, o), "Signal"
         )
         self._start, self._stop, self._cold, again, edit = (
             VerbButton(commands, f"worker.{verb}:{name}", word) for verb, word in _WORDS
         )
         more = MenuButton(f"More for {name}", lambda menu: self._fill_more(menu, name))
-        box.setLayout(row(self._start, self._stop, self._cold, again, kill, edit, more, 1))
+        box.setLayout(row(self._start, self._stop, self._cold, again, self._signal, edit, more, 1))
         return box
 
     def _fill_more(self, menu: QMenu, name: str) -> None:

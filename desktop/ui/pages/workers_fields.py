@@ -20,6 +20,24 @@ from desktop.ui.widgets.segmented import Segmented
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# The field in which a key of the stack file is set.
+FIELD_OF = {
+    "name": "name",
+    "pool": "pool",
+    "autoscale": "size",
+    "concurrency": "size",
+    "autoscale_keepalive": "keepalive",
+    "queues": "queues",
+    "restart": "restart",
+    "prefetch_multiplier": "prefetch",
+    "max_tasks_per_child": "per_child",
+    "max_memory_per_child": "child_memory",
+    "soft_time_limit": "soft_limit",
+    "time_limit": "hard_limit",
+    "pool_start_method": "method",
+    "log_level": "level",
+    "extra_args": "extra",
+}
 POOLS = {
     Pool.PREFORK: "Processes. For work that computes; scales with the load; a crash takes only its own task.",
     Pool.THREADS: "Threads. For work that waits, and for libraries that release the GIL. A fixed size.",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import Desk, DeskError, WorkerSnapshot
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from desktop.ui.page import Shell
-from desktop.ui.pages.workers_fields import WorkerFields
+from desktop.ui.pages.workers_fields import FIELD_OF, WorkerFields
 from desktop.ui.widgets.command_line import CommandLine
 from desktop.ui.widgets.containers import Column, row
 from desktop.ui.widgets.dialog import Dialog
 from desktop.ui.widgets.labels import hairline, label, set_tone
+
+# How the engine begins a reason: "worker w1, autoscale.max: …".
+_REASON = re.compile(r"worker [^,]+, (?P<key>[a-z_]+)[^:]*: (?P<what>.+)")
 
 
 def free_name(taken: tuple[str, ...]) -> str:
@@ -100,29 +103,31 @@ class WorkerDialog(Dialog):
         reading = self.fields.read()
         self.fields.allow_autoscale(why_no_autoscale(desk, reading.spec))
         reading = self.fields.read()
-        refusal = "" if reading.errors else self._show_command(reading.spec)
+        errors, refusal = dict(reading.errors), ""
+        if not errors:
+            errors, refusal = self._show_command(reading.spec)
         for key, field in self.fields.form.fields.items():
-            if field.error != reading.errors.get(key, ""):
-                field.set_error(reading.errors.get(key, ""))
+            if field.error != errors.get(key, ""):
+                field.set_error(errors.get(key, ""))
         self.error.setText(refusal)
         self.error.setVisible(bool(refusal))
-        wrong = bool(refusal or reading.errors)
+        wrong = bool(refusal or errors)
         self.accept_button.setEnabled(not wrong and not self._same(reading.spec))
         self._show_when(reading.spec, wrong)
-        if reading.errors:
-            key, sentence = next(iter(reading.errors.items()))
+        if errors:
+            key, sentence = next(iter(errors.items()))
             self._note(f"{self.fields.form.fields[key].word.text()}: {sentence}", "bad")
 
     def _same(self, spec: WorkerSpec) -> bool:
         return self._worker is not None and spec == self._worker.spec
 
-    def _show_command(self, spec: WorkerSpec) -> str:
-        """Show the command line; the reason when this spec cannot work."""
+    def _show_command(self, spec: WorkerSpec) -> tuple[dict[str, str], str]:
+        """Show the command line; when this spec cannot work, the reasons by field, and those of no field."""
         try:
             self.command.show_line(self._shell.desk.command_line(spec))
         except DeskError as error:
-            return str(error)
-        return ""
+            return by_field(str(error))
+        return {}, ""
 
     def _show_when(self, spec: WorkerSpec, wrong: bool) -> None:
         worker = self._worker
@@ -158,11 +163,27 @@ class WorkerDialog(Dialog):
         self.close()
 
 
+def by_field(text: str) -> tuple[dict[str, str], str]:
+    """What the engine says is wrong with a spec, by field of the form; then what belongs to no field."""
+    errors: dict[str, str] = {}
+    rest = []
+    for line in text.splitlines():
+        found = _REASON.fullmatch(line)
+        field = FIELD_OF.get(found["key"]) if found else None
+        if found and field:
+            sentence = found["what"]
+            errors.setdefault(field, sentence[:1].upper() + sentence[1:])
+        else:
+            rest.append(line)
+    return errors, "\n".join(rest)
+
+
 def why_no_autoscale(desk: Desk, spec: WorkerSpec) -> str:
     """Why this pool cannot scale; empty when it can. The engine knows, so it is asked."""
-    trial = replace(WorkerSpec(spec.name or "w"), pool=Pool(spec.pool), autoscale=Autoscale(1, 4))
+    trial = WorkerSpec("w", pool=Pool(spec.pool), autoscale=Autoscale(1, 4))
     try:
         desk.command_line(trial)
     except DeskError as error:
-        return str(error)
+        errors, rest = by_field(str(error))
+        return next(iter(errors.values()), rest)
     return ""

@@ -181,6 +181,7 @@ class QueueControls(Card):
         super().__init__("Queues")
         self._shell = shell
         self._shown: tuple[str, tuple[str, ...]] = ("", ())
+        self._worker: WorkerSnapshot | None = None
         self._chips = QWidget()
         self._flow = FlowLayout(self._chips, gap=6)
         self.new = QLineEdit()
@@ -197,6 +198,7 @@ class QueueControls(Card):
 
     def show_worker(self, worker: WorkerSnapshot) -> None:
         """Show what it consumes now; a worker that is not up, what it will."""
+        self._worker = worker
         queues = worker.queues if worker.service.state.alive and worker.queues else worker.spec.queues
         if (worker.name, queues) == self._shown:
             return
@@ -222,7 +224,13 @@ class QueueControls(Card):
         return chip
 
     def _add(self) -> None:
-        queue = self.new.text().strip()
-        if queue and self._shown[0]:
-            self._shell.do(self._shell.desk.add_queue(self._shown[0], queue))
-            self.new.clear()
+        names = [name for part in self.new.text().split(",") if (name := part.strip())]
+        if not names or self._worker is None:
+            return
+        desk, worker = self._shell.desk, self._worker
+        if len(names) == 1:
+            self._shell.do(desk.add_queue(worker.name, names[0]))
+        else:
+            queues = tuple(dict.fromkeys((*worker.spec.queues, *names)))
+            self._shell.do(desk.edit_worker(worker.name, replace(worker.spec, queues=queues)))
+        self.new.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -34,6 +36,7 @@ class WorkloadsPage(Page):
         self._lay_out()
         self.catalog.only.connect(self.form.only)
         self.catalog.more.connect(self.form.more)
+        self.catalog.again.connect(self.refresh)
         self.form.mix_changed.connect(self._mark)
         self.form.submitted.connect(self._submit)
 
@@ -69,17 +72,34 @@ class WorkloadsPage(Page):
     # the catalog
 
     def _read_catalog(self) -> None:
-        self._read_for = self.shell.bridge.snapshot.spec.app
+        app = self.shell.bridge.snapshot.spec.app
+        if app != self._read_for:
+            self._forget()
+        self._read_for = app
         self.catalog.say("Reading the app's tasks…")
-        self.shell.bridge.run(self.shell.desk.catalog(), self._show_catalog, self._no_catalog)
+        read = self.shell.desk.catalog()
+        self.shell.bridge.run(read, partial(self._show_catalog, app), partial(self._no_catalog, app), self)
 
-    def _show_catalog(self, tasks: tuple[TaskInfo, ...]) -> None:
-        self._tasks = {info.name: info for info in tasks}
-        self.catalog.show_tasks(tasks)
+    def _forget(self) -> None:
+        """What belongs to another app is gone."""
+        self._tasks = {}
+        self.catalog.show_tasks(())
+        self._clear_presets()
+        self.form.take(Workload(()), {})
+
+    def _clear_presets(self) -> None:
         while (item := self._chips.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
+        self._presets.setVisible(False)
+
+    def _show_catalog(self, app: AppSpec, tasks: tuple[TaskInfo, ...]) -> None:
+        if app != self._read_for:
+            return  # another stack was opened meanwhile
+        self._tasks = {info.name: info for info in tasks}
+        self.catalog.show_tasks(tasks)
+        self._clear_presets()
         presets = offered(self._tasks)
         for preset in presets:
             self._chips.addWidget(self._chip(preset))
@@ -97,8 +117,9 @@ class WorkloadsPage(Page):
         chip.clicked.connect(lambda: self.form.take(preset, self._tasks))
         return chip
 
-    def _no_catalog(self, error: DeskError) -> None:
-        self.catalog.say(f"{error} Press F5 to read them again.")
+    def _no_catalog(self, app: AppSpec, error: DeskError) -> None:
+        if app == self._read_for:
+            self.catalog.say_error(error.what, error.next_step)
 
     def _mark(self) -> None:
         self.catalog.show_mix([task.info.name for task in self.form.draft.tasks])

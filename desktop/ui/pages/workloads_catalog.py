@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractButton, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLineEdit, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import TaskInfo
 from desktop.ui import icons
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.containers import Column, row
 from desktop.ui.widgets.flow_nodes import write
-from desktop.ui.widgets.labels import label
+from desktop.ui.widgets.labels import label, set_tone
 
 _TALL = 46
 
@@ -61,6 +61,7 @@ class Catalog(QWidget):
 
     only = Signal(object)  # TaskInfo: submit this alone
     more = Signal(object)  # TaskInfo: add it to the mix
+    again = Signal()  # read the tasks once more
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,6 +72,10 @@ class Catalog(QWidget):
         self.search.setAccessibleName("Find a task")
         self.search.textChanged.connect(self._filter)
         self.note = label("Reading the app's tasks…", tone="muted", wrap=True)
+        self.step = label("", tone="muted", wrap=True)
+        self.read_again = QPushButton("Read again")
+        self.read_again.setAccessibleName("Read the app's tasks again")
+        self.read_again.clicked.connect(self.again)
         self._list = Column(0, 2)
         self._list.setAccessibleName("Tasks")
         self._list.body.addStretch()
@@ -78,7 +83,10 @@ class Catalog(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.search)
-        column.addWidget(self.note)
+        for widget in (self.note, self.step, self.read_again):
+            column.addWidget(widget)
+        self.step.hide()
+        self.read_again.hide()
         column.addWidget(self._list, 1)
 
     def show_tasks(self, tasks: Sequence[TaskInfo]) -> None:
@@ -100,8 +108,19 @@ class Catalog(QWidget):
 
     def say(self, sentence: str) -> None:
         """A sentence instead of, or above, the list; empty: none."""
+        self._say(sentence, "", "muted")
+
+    def say_error(self, sentence: str, step: str) -> None:
+        """Why there are no tasks, what to do about it, and a button to read them again."""
+        self._say(sentence, step, "bad")
+
+    def _say(self, sentence: str, step: str, tone: str) -> None:
         self.note.setText(sentence)
+        set_tone(self.note, tone)
         self.note.setVisible(bool(sentence))
+        self.step.setText(step)
+        self.step.setVisible(bool(step))
+        self.read_again.setVisible(tone == "bad")
 
     def show_mix(self, names: Sequence[str]) -> None:
         """Mark the tasks that are in the mix."""

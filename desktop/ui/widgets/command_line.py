@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 from desktop.ui import fonts
@@ -43,8 +43,8 @@ class CommandLine(QLabel):
         self._break()
 
     def _break(self) -> None:
-        room = self.width() // max(1, self.fontMetrics().horizontalAdvance("M"))
-        text = broken(self.line, max(20, room))
+        wide = QFontMetricsF(self.font()).horizontalAdvance("M")
+        text = broken(self.line, max(20, int(self.width() / wide)))
         if text != self.text():
             self.setText(text)
 

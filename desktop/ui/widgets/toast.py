@@ -159,7 +159,7 @@ class Toasts(QObject):
     def _arrange(self) -> None:
         bottom = self.host.height() - MARGIN
         for toast in reversed(self.shown):
-            height = max(toast.heightForWidth(WIDTH), toast.sizeHint().height())
+            height = toast.heightForWidth(WIDTH)
             toast.resize(WIDTH, height)
             toast.move(self.host.width() - WIDTH - MARGIN, bottom - height)
             bottom -= height + 8
