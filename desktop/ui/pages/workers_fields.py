@@ -117,7 +117,7 @@ class WorkerFields(QWidget):
 
     def _lay_out(self, fixed_name: bool) -> None:
         form = self.form
-        form.add("name", "Name", self.name, "Its node name is this, @ and the host.")
+        form.add("name", "Name", self.name, "Its node name is this, @ and the name of the stack.")
         self.name.setEnabled(not fixed_name)
         form.add("pool", "Pool", self.pool)
         self.about_pool = label("", "small", "muted", wrap=True)
