@@ -33,8 +33,9 @@ def load(family: str) -> None:
             QFontDatabase.addApplicationFontFromData(file.read_bytes())
 
 
+@cache
 def font(role: str = "text") -> QFont:
-    """The font of a role (a key of `ROLES`), with figures of one width."""
+    """The font of a role (a key of `ROLES`), with figures of one width. It is shared: change a copy."""
     family, pixels, weight = ROLES[role]
     load(family)
     made = QFont()

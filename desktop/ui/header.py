@@ -111,7 +111,7 @@ def _about(snapshot: StackSnapshot) -> str:
         return ""  # what it waits for stands beside the buttons that end the waiting
     wrong = [s for s in services if tone_of(s.state) in (Tone.BAD, Tone.WARN)]
     if wrong and snapshot.state is StackState.TROUBLED:
-        return "   ".join(_wrong(service) for service in wrong)
+        return "  ·  ".join(_wrong(service) for service in wrong)
     ready = sum(w.service.state is State.READY for w in snapshot.workers)
     said = [f"{ready} of {count(len(snapshot.workers), 'worker')} ready"]
     if snapshot.broker and snapshot.broker.address:

@@ -114,8 +114,9 @@ class OverviewPage(Page):
         self.cpu.set_lines(worker_lines("cpu", names))
         self.queue_depth.set_lines(queue_lines(q.name for q in snapshot.queues))
         # Bands of many workers lie over each other and tell nothing.
-        bounds = sum(w.spec.autoscale is not None for w in snapshot.workers) <= _BANDS
-        self.pool_size.set_lines([line for name in names for line in pool_lines(name, bounds=bounds)])
+        scaling = {w.name for w in snapshot.workers if w.spec.autoscale is not None}
+        shown = scaling if len(scaling) <= _BANDS else ()
+        self.pool_size.set_lines([line for name in names for line in pool_lines(name, bounds=name in shown)])
 
     def tick(self) -> None:
         snapshot = self.shell.bridge.snapshot

@@ -164,7 +164,7 @@ class RunningTable(Card):
         self.view.setVisible(count > 0)
         # Room for the whole pool, so that the page does not jump with every task.
         rows = min(_SHOWN, max(count, min(worker.pool_size, 4)))
-        self.view.setFixedHeight(rows * _ROW + 34)
+        self.view.setFixedHeight(rows * _ROW + 36)
 
     def _copy(self, index: QModelIndex) -> None:
         QGuiApplication.clipboard().setText(self.model.task(index.row()).id)
