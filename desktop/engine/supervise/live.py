@@ -200,6 +200,7 @@ class LiveStack:
         """Signal one pool process. Raises DeskError when it is none of that worker's."""
         if pid not in self.feed.pool_pids(worker, self.workers[worker].starts):
             raise DeskError(f"{worker} has no pool process {pid} any more.", "Choose another one.")
+        self._pool_processes.watch(worker, (pid,))  # it may be younger than the last look at the pool
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
