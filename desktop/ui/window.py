@@ -196,8 +196,11 @@ class Window(QMainWindow):
         if key not in self._made:
             self._made[key] = self._pages[key].make(self)
             self.stage.addWidget(self._made[key])
-        shown = self._made[key]
+        shown, left = self._made[key], self.stage.currentWidget()
+        within = left is not None and left is not shown and left.isAncestorOf(self.focusWidget())
         self.stage.setCurrentWidget(shown)
+        if within:
+            shown.setFocus()  # Qt would choose some button of the page, with a ring around it
         self.rail.show_page(key)
         shown.show_snapshot(self.bridge.snapshot)
         shown.tick()

@@ -149,3 +149,14 @@ def test_verbs_of_workers_and_logs_are_there_before_their_pages(
     assert dialog is not None
     assert dialog.accessibleName() == "Edit w2"
     dialog.close()
+
+
+def test_enter_in_the_palette_presses_nothing_below(window: Window, desk: FakeDesk, qtbot: QtBot) -> None:
+    window.header.stop.setFocus()
+    window.commands["view.palette"].trigger()
+    qtbot.keyClicks(window.palette_box.line, "secnd")
+    qtbot.keyClick(window.palette_box.line, Qt.Key.Key_Return)
+    assert window.page.objectName() == "two"
+    assert QApplication.focusWidget() is window.header.stop, "the focus is back where it was"
+    assert desk.called("stop") == []
+    assert window.findChild(QDialog) is None

@@ -453,6 +453,16 @@ def test_tab_goes_as_things_lie_and_brings_them_to_the_eye(make_window: Make, qt
     assert area.rect().contains(copy.mapTo(area, copy.rect().center()))
 
 
+def test_another_page_takes_the_focus_without_a_ring(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(FakeDesk(), pages=PAGES, page="workers")
+    window.activateWindow()
+    next(b for b in window.page.findChildren(QPushButton) if b.text() == "Copy").setFocus()
+    window.commands["page.overview"].trigger()
+    assert QApplication.focusWidget() is window.page
+    qtbot.keyClick(window.page, Qt.Key.Key_Tab)
+    assert window.page.isAncestorOf(QApplication.focusWidget())
+
+
 def test_enter_presses_the_button_with_the_focus(make_window: Make, qtbot: QtBot) -> None:
     desk = FakeDesk(state=StackState.STOPPED)
     window = make_window(desk)

@@ -107,7 +107,9 @@ class WorkersPage(Page):
         menu = QMenu(self)
         for verb in ("start", "stop", "cold", "restart", "kill"):
             menu.addAction(self.shell.commands[f"worker.{verb}:{name}"])
-        menu.addAction("Send a signal…", lambda: self._open_signals(name, place))
+        signal = menu.addAction("Send a signal…", lambda: self._open_signals(name, place))
+        worker = self.shell.bridge.snapshot.worker(name)
+        signal.setEnabled(worker is not None and worker.service.state.alive)
         menu.addSeparator()
         for verb in ("edit", "remove"):
             menu.addAction(self.shell.commands[f"worker.{verb}:{name}"])
