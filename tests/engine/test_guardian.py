@@ -76,12 +76,13 @@ class Panel:
         self.guardian = int(words[3])
         self.session = words[4]
 
-    def ask_guardian(self) -> int:
+    def ask_guardian(self) -> int | None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write("guardian?\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        answer = self.process.stdout.readline().strip()
+        return None if answer == "None" else int(answer)  # None: one has died, the next is not there yet
 
     def kill(self) -> None:
         self.process.kill()
@@ -113,7 +114,9 @@ def test_the_guardian_ends_all_that_a_killed_panel_started(panel: Panel) -> None
 
 def test_a_killed_guardian_is_replaced_and_the_next_one_knows_everything(panel: Panel) -> None:
     os.kill(panel.guardian, signal.SIGKILL)
-    second = eventually(lambda: (pid := panel.ask_guardian()) != panel.guardian and pid, "another guardian")
+    second = eventually(
+        lambda: (pid := panel.ask_guardian()) not in (None, panel.guardian) and pid, "another guardian"
+    )
     panel.guardian = second
     panel.kill()
     eventually(lambda: not panel.survivors, "everything is gone")

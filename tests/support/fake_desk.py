@@ -35,6 +35,8 @@ from desktop.engine.api import (
 )
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from tests.support.fake_data import CATALOG, LOG_TEXTS, MEGA, SPECS, broker_of, loads_of, marks_of, worker_of
+from tests.support.fake_message_verbs import FakeMessageVerbs
+from tests.support.fake_run_verbs import FakeRunVerbs
 
 STEP = 0.5  # seconds between two samples of a series
 
@@ -47,7 +49,7 @@ class Call:
     args: tuple[Any, ...]
 
 
-class FakeDesk:
+class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
     """Implements `desktop.engine.api.Desk` without an engine.
 
     `state`: of the stack at first. `workers`: 0 to 4. `hold`: verbs wait for `settle`.

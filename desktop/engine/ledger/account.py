@@ -10,7 +10,16 @@ from typing import Any
 
 from desktop.engine.api import RunningTask, Totals
 from desktop.engine.ledger.lines import Line, Source
-from desktop.engine.ledger.records import CUT, Attempt, LoadCount, PoolState, Process, Task, WorkerState
+from desktop.engine.ledger.records import (
+    CUT,
+    Attempt,
+    LoadCount,
+    PoolState,
+    Process,
+    Receipt,
+    Task,
+    WorkerState,
+)
 from desktop.engine.ledger.tail import Tail
 
 RATE_SECONDS = 5
@@ -213,7 +222,15 @@ class Account:
 
     def _on_received(self, process: Process, data: Mapping[str, Any]) -> None:
         task = self._task(data["id"], data["name"])
-        task.deliveries += 1
+        receipt = Receipt(
+            data["t"],
+            process.source.service,
+            process.source.start,
+            bool(data.get("redelivered")),
+            data.get("retries") or 0,
+            data.get("eta"),
+        )
+        task.receipts.append(receipt)
         if task.received is None:
             self._received += data["id"] not in self._remembered
             task.queue = data["queue"]

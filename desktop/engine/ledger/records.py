@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from desktop.engine.api import TaskState
 from desktop.engine.ledger.lines import Source
 
 CUT = "CUT"  # the state of an attempt whose process died while it ran
@@ -29,6 +30,21 @@ class Attempt:
     cpu: float | None = None
     error: str | None = None
     requeued: bool = False  # REJECTED, and the message went back to its queue
+    received: float | None = None  # the delivery that it answers
+    result: str | None = None  # as text, capped
+    traceback: str | None = None  # capped
+    row: int = 0  # in the run's database; 0: not written yet
+
+
+class Receipt(NamedTuple):
+    """A worker received the task's message."""
+
+    t: float
+    service: str
+    start: int
+    redelivered: bool = False
+    retries: int = 0
+    eta: float | None = None
 
 
 @dataclass(slots=True)
@@ -38,8 +54,9 @@ class Task:
     id: str
     name: str = ""
     queue: str | None = None
+    sent: float | None = None  # by a load generator
     received: float | None = None  # first, by any worker
-    deliveries: int = 0  # how often some worker received it
+    receipts: list[Receipt] = field(default_factory=list)  # every delivery, in the order they were read
     attempts: list[Attempt] = field(default_factory=list)
     state: str = ""  # of the last end that was read; "" before
     error: str | None = None
@@ -47,6 +64,14 @@ class Task:
     twice: bool = False  # run more than once without having asked for it
     earlier: int = 0  # attempts that a bounded account has forgotten, as far as it remembers
     load: int | None = None  # the load generator that sent it
+    args: str | None = None  # JSON as the probe wrote it; None: longer than its cap, or not JSON
+    kwargs: str | None = None
+    root: str | None = None
+    parent: str | None = None
+    place: TaskState = TaskState.WAITING  # where its message is, or its end
+    holder: tuple[str, int] | None = None  # (service, start) of the worker that has its message
+    back_at: float | None = None  # stranded: when it may be delivered again
+    row: int = 0  # in the run's database: the order in which tasks were first heard of; 0: not written yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ from desktop.engine.api import (
     Workload,
 )
 from desktop.engine.catalog import read_catalog
+from desktop.engine.desk.attach_verbs import AttachVerbs
+from desktop.engine.desk.message_verbs import MessageVerbs
+from desktop.engine.desk.run_verbs import RunVerbs
 from desktop.engine.run import Run
 from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.command import live_change, live_steps, shown_command
@@ -54,7 +57,7 @@ CLOSE_LIMIT = 5.0
 SIGNALS = ("TERM", "INT", "QUIT", "KILL", "STOP", "CONT")
 
 
-class LocalDesk:
+class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
     """Starts and supervises one stack at a time on this machine. Call `close` at the end."""
 
     def __init__(self, stack: StackSpec) -> None:
