@@ -124,6 +124,7 @@ class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
             marks=marks_of(self.born) if up else (),
             run_folder=Path("runs/20261122-101500-laptop") if up else None,
             leftovers=self.leftovers,
+            recorded=self.recorded,
         )
 
     def _worker(self, index: int, spec: WorkerSpec, now: float) -> Any:

@@ -29,6 +29,7 @@ from desktop.engine.api.record import Cap as Cap
 from desktop.engine.api.record import PrunePlan as PrunePlan
 from desktop.engine.api.record import Record as Record
 from desktop.engine.api.record import RunInfo as RunInfo
+from desktop.engine.api.record import Underway as Underway
 from desktop.engine.api.services import BrokerSnapshot as BrokerSnapshot
 from desktop.engine.api.services import Kind as Kind
 from desktop.engine.api.services import Light as Light

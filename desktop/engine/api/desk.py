@@ -9,7 +9,7 @@ from typing import Protocol
 
 from desktop.engine.api.loads import TaskInfo, Workload
 from desktop.engine.api.queues import MessagePage, PurgeOffer
-from desktop.engine.api.record import Cap, PrunePlan, Record, RunInfo
+from desktop.engine.api.record import Cap, PrunePlan, Record, RunInfo, Underway
 from desktop.engine.api.services import ServiceEvent, StopHow
 from desktop.engine.api.stack import LogLine, Series, SignalOffer, StackSnapshot
 from desktop.engine.stack.model import WorkerSpec
@@ -137,14 +137,17 @@ class Desk(Protocol):
     def runs(self) -> Future[tuple[RunInfo, ...]]:
         """Every run folder, newest first."""
 
-    def open_run(self, path: Path) -> Future[str]:
-        """Show a finished run, from its folder or a zip of it; only while the stack is stopped."""
+    def open_run(self, path: Path) -> Underway[str]:
+        """Show a finished run, from its folder or a zip of it; only while the stack is stopped.
+
+        A run whose panel was killed is completed first from its ledger, which may take a while.
+        """
 
     def close_run(self) -> Future[str]:
         """Show the stack again."""
 
-    def pack_run(self, folder: Path, to: Path) -> Future[str]:
-        """Write a run into one zip file."""
+    def pack_run(self, folder: Path, to: Path) -> Underway[str]:
+        """Write a run into one zip file, a living one as it is now. No password is in it."""
 
     def note_run(self, folder: Path, note: str, kept: bool) -> Future[str]:
         """A person's words about a run, and whether it stays whatever the cap says."""
@@ -154,6 +157,9 @@ class Desk(Protocol):
 
     def cap(self) -> Cap:
         """How much of old runs is kept."""
+
+    def prune_plan(self, cap: Cap | None = None) -> Future[PrunePlan]:
+        """What this cap (None: the one that is remembered) would delete now. Changes nothing."""
 
     def set_cap(self, cap: Cap) -> Future[PrunePlan]:
         """Remember it; ends with what it would delete now. Nothing is deleted yet."""

@@ -7,10 +7,19 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from desktop.engine.api.stack import Mark
 from desktop.engine.api.tasks import Facets, TaskDetail, TaskFilter, TaskGroup, TaskPage, TaskQuery
+
+T = TypeVar("T")
+
+
+class Underway(Future[T]):
+    """The future of something that takes long: it tells how far it is, and `cancel` ends it at any time."""
+
+    share: float = 0.0  # how much of it is done, 0 to 1
+    doing: str = ""  # what it does now, for people: "Reading the ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class RunInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     kept: bool = False  # a person said that it stays, whatever the cap says
+    complete: bool = True  # False: its counts are known for sure only when it was opened once
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from pathlib import Path
 
-from desktop.engine.api import Cap, DeskError, PrunePlan, Record, RunInfo
+from desktop.engine.api import Cap, DeskError, PrunePlan, Record, RunInfo, Underway
 
 
 class RunVerbs:
@@ -17,13 +17,13 @@ class RunVerbs:
     def runs(self) -> Future[tuple[RunInfo, ...]]:
         raise DeskError("Not built yet.")
 
-    def open_run(self, path: Path) -> Future[str]:
+    def open_run(self, path: Path) -> Underway[str]:
         raise DeskError("Not built yet.")
 
     def close_run(self) -> Future[str]:
         raise DeskError("Not built yet.")
 
-    def pack_run(self, folder: Path, to: Path) -> Future[str]:
+    def pack_run(self, folder: Path, to: Path) -> Underway[str]:
         raise DeskError("Not built yet.")
 
     def note_run(self, folder: Path, note: str, kept: bool) -> Future[str]:
@@ -34,6 +34,9 @@ class RunVerbs:
 
     def cap(self) -> Cap:
         return Cap()
+
+    def prune_plan(self, cap: Cap | None = None) -> Future[PrunePlan]:
+        raise DeskError("Not built yet.")
 
     def set_cap(self, cap: Cap) -> Future[PrunePlan]:
         raise DeskError("Not built yet.")
