@@ -26,6 +26,7 @@ from desktop.engine.api import (
     Workload,
 )
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
+from tests.support.fake_queues import queue_of
 
 MEGA = 1024 * 1024
 
@@ -164,14 +165,7 @@ def broker_of(
     broker = BrokerSnapshot(
         service, "Valkey 9.1.2", "127.0.0.1:6379", unacked=23, clients=14, used_memory=4 * MEGA
     )
-    queues = tuple(
-        QueueSnapshot(
-            name,
-            waiting=int(900 * math.sin(now / 61 + 7 + i) ** 2),
-            consumers=tuple(w.name for w in workers if name in w.queues),
-        )
-        for i, name in enumerate(names)
-    )
+    queues = tuple(queue_of(name, i, now, workers) for i, name in enumerate(names))
     done = 5520 + int((now - born) * 42)
     totals = Totals(
         submitted=8000,

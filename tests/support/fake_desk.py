@@ -36,6 +36,7 @@ from desktop.engine.api import (
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from tests.support.fake_data import CATALOG, LOG_TEXTS, MEGA, SPECS, broker_of, loads_of, marks_of, worker_of
 from tests.support.fake_message_verbs import FakeMessageVerbs
+from tests.support.fake_queues import balance_of
 from tests.support.fake_run_verbs import FakeRunVerbs
 
 STEP = 0.5  # seconds between two samples of a series
@@ -123,6 +124,7 @@ class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
             loads=tuple(self.loads),
             marks=marks_of(self.born) if up else (),
             run_folder=Path("runs/20261122-101500-laptop") if up else None,
+            balance=balance_of(queues, totals) if up else None,
             leftovers=self.leftovers,
             recorded=self.recorded,
         )
