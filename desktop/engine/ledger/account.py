@@ -357,6 +357,7 @@ class Account:
         if task.over:
             return
         task.over = True
+        task.ended = t
         if task.load is not None:
             self.loads[task.load].ended += 1
         if self._bounded is not None:

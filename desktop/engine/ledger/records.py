@@ -71,6 +71,8 @@ class Task:
     place: TaskState = TaskState.WAITING  # where its message is, or its end
     holder: tuple[str, int] | None = None  # (service, start) of the worker that has its message
     back_at: float | None = None  # stranded: when it may be delivered again
+    ended: float | None = None  # when it was over
+    args_cut: bool = False  # args or kwargs were longer than the cap
     row: int = 0  # in the run's database: the order in which tasks were first heard of; 0: not written yet
 
 
