@@ -121,6 +121,7 @@ def only(account: Account, task_id: str) -> Attempt:
 def test_every_ending(pool: str, client: Client, start: Callable[..., Worker], tmp_path: Path) -> None:
     worker = start(pool, "-c", "2")
     _plain_endings(client)
+    _results_and_tracebacks(client)
     _endings_of_this_pool(pool, client, tmp_path)
     _cpu_times(pool, client)
     _two_runs_of_one_task(client, tmp_path)
@@ -166,6 +167,34 @@ def _plain_endings(client: Client) -> None:
     totals = account.totals()
     assert (totals.started, totals.running, totals.cut, totals.ran_twice) == (8, 0, 0, 0)
     assert (totals.succeeded, totals.failed, totals.retried, totals.revoked) == (3, 2, 2, 2)
+
+
+def _results_and_tracebacks(client: Client) -> None:
+    given = {"seven": 7, "long": "x" * 5000, "nothing": None}
+    ids = {name: client.send("give", value) for name, value in given.items()}
+    deep, short, again = client.send("dig", 300), client.send("fail"), client.send("again", 1)
+    client.wait_for_end(*ids.values(), deep, short, again)
+    ends = {line["id"]: line for line in client.lines("ended")}
+    assert ends[ids["seven"]]["result"] == "7"
+    assert (len(ends[ids["long"]]["result"]), ends[ids["long"]]["result"][-3:]) == (1024, "...")
+    assert "result" not in ends[ids["nothing"]]
+    assert not any("traceback" in ends[task_id] for task_id in ids.values())
+    received = {line["id"]: line for line in client.lines("received")}
+    assert (received[ids["long"]]["args"], received[ids["long"]].get("args_cut")) == (None, True)
+    assert "args_cut" not in received[ids["seven"]]
+
+    assert "result" not in ends[short]
+    assert ends[short]["traceback"].startswith("Traceback (most recent call last):\n")
+    assert "in fail\n" in ends[short]["traceback"]
+    assert ends[short]["traceback"].endswith("ValueError: no such letter\n")
+    long = ends[deep]["traceback"]
+    assert len(long) < 6100
+    assert "in step_1\n" in long
+    assert " characters left out ...\n" in long
+    assert long.endswith("in step_299\nKeyError: 'at the bottom'\n")
+    (retry,) = (line for line in client.lines("ended") if line["id"] == again and line["state"] == "RETRY")
+    assert 0 < retry["eta"] - retry["t"] < 0.06
+    assert retry["traceback"].endswith("OSError('busy')\n")
 
 
 def _endings_of_this_pool(pool: str, client: Client, tmp_path: Path) -> None:
@@ -250,8 +279,8 @@ def _figures_of_the_pool(pool: str, client: Client, worker: Worker) -> None:
     run = only(client.account, burning)
     seen = [line for line in client.lines("pool") if run.started <= line["t"] <= (run.ended or 0)]
     assert [line["busy"] for line in seen][-1:] == [1], "no line while the task computed"
+    later = client.send("ok", countdown=1.5)  # first: eventlet's worker takes nothing while its pool is full
     waiting = [client.send("wait", 1.0) for _ in range(slots)]
-    later = client.send("ok", countdown=1.5)
     client.wait_for_start(*waiting)
     eventually(
         lambda: any(line["busy"] == slots and line["size"] == slots for line in client.lines("pool")[-5:]),
@@ -260,8 +289,7 @@ def _figures_of_the_pool(pool: str, client: Client, worker: Worker) -> None:
     client.wait_for_end(*waiting, later)
     lines = client.lines("pool")
     assert (lines[-1]["min"], lines[-1]["max"]) == (None, None)
-    if pool != "solo":  # it takes the next message only when it has run this one
-        assert any(line["scheduled"] == 1 for line in lines)
+    assert any(line["scheduled"] == 1 for line in lines)
     children = {child.pid for child in psutil.Process(worker.pid).children()}
     assert set(lines[-1]["pids"]) == (children if pool == "prefork" else set())
 

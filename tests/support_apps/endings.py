@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from itertools import pairwise
 
 from celery import Celery, Task
 from celery.exceptions import Ignore, Reject
@@ -125,6 +126,22 @@ def soft_limited(seconds: float) -> None:
 def hard_limited(seconds: float) -> None:
     """Sleeps longer than its hard limit."""
     time.sleep(seconds)
+
+
+@app.task
+def give(value: object = None) -> object:
+    """Returns what it was given."""
+    return value
+
+
+@app.task
+def dig(depth: int) -> None:
+    """Fails far down, with a long traceback."""
+    names = [f"step_{i}" for i in range(depth)]
+    lines = [f"def {name}():\n    {after}()\n" for name, after in pairwise(names)]
+    scope: dict[str, object] = {}
+    exec("".join(lines) + f"def {names[-1]}():\n    raise KeyError('at the bottom')\n", scope)
+    scope[names[0]]()  # type: ignore[operator]
 
 
 @app.task

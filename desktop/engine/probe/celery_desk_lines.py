@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import traceback
 from json.encoder import encode_basestring_ascii
 from time import perf_counter, time
 from typing import Any, Optional
@@ -21,6 +22,7 @@ VERSION = 1
 RETRY_SECONDS = 2.0  # between attempts to open a file that could not be written
 PAYLOAD_CAP = 2048  # characters of args, and of kwargs; a longer one is null
 ERROR_CAP = 500  # characters
+TRACEBACK_CAP = 6000  # characters: the first third, and the rest from its end
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _NO_CALLBACKS = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
@@ -32,18 +34,17 @@ def quoted(text: Any) -> str:
 
 
 def dumped(value: Any) -> str:
-    """JSON of a task's args or kwargs; null when over the cap or not JSON."""
+    """JSON of a task's args or kwargs, however long; null when it is none."""
     if not value:
         return "{}" if isinstance(value, dict) else "[]"
     try:
-        text = _encode(value)
+        return _encode(value)
     except (TypeError, ValueError, RecursionError):
         return "null"
-    return text if len(text) <= PAYLOAD_CAP else "null"
 
 
 def payload(request: Any) -> str:
-    """The members `args` and `kwargs` of a received task's line.
+    """The members `args` and `kwargs` of a received task's line, and `args_cut` where one was too long.
 
     As they stand in the message where that is sure: a body that ends as Celery ends those of plain tasks,
     and of which args or kwargs are empty, so that it is known where the other one ends. Else written anew.
@@ -51,7 +52,7 @@ def payload(request: Any) -> str:
     body = request.body
     if isinstance(body, (bytes, str)):
         if len(body) > 8 * PAYLOAD_CAP:
-            return '"args":null,"kwargs":null'
+            return '"args":null,"kwargs":null,"args_cut":true'
         if isinstance(body, bytes) and len(body) <= PAYLOAD_CAP and body.endswith(_NO_CALLBACKS):
             end = len(body) - len(_NO_CALLBACKS)
             if body.startswith(b"[[], {") and b"\n" not in body:
@@ -59,7 +60,13 @@ def payload(request: Any) -> str:
             if body.endswith(b"], {}", 0, end) and b"\n" not in body:
                 return '"args":' + body[1 : end - 4].decode("utf-8") + ',"kwargs":{}'
     info = request.request_dict
-    return '"args":%s,"kwargs":%s' % (dumped(info.get("args")), dumped(info.get("kwargs")))
+    args, kwargs = dumped(info.get("args")), dumped(info.get("kwargs"))
+    long, longer = len(args) > PAYLOAD_CAP, len(kwargs) > PAYLOAD_CAP
+    return '"args":%s,"kwargs":%s%s' % (
+        "null" if long else args,
+        "null" if longer else kwargs,
+        ',"args_cut":true' if long or longer else "",
+    )
 
 
 def described(exc: Any) -> str:
@@ -70,6 +77,25 @@ def described(exc: Any) -> str:
     except Exception:
         text = ""
     return text if text.startswith(kind) else "%s: %s" % (kind, text) if text else kind
+
+
+def shortened(text: Any) -> Optional[str]:
+    """A traceback within its cap; None when there is none."""
+    if not isinstance(text, str) or not text:
+        return None
+    cut = len(text) - TRACEBACK_CAP
+    if cut <= 0:
+        return text
+    head = TRACEBACK_CAP // 3
+    return "%s\n  ... %d characters left out ...\n%s" % (text[:head], cut, text[head + cut :])
+
+
+def formatted(exc: BaseException) -> Optional[str]:
+    """The traceback of an exception, within its cap."""
+    try:
+        return shortened("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)))
+    except Exception:
+        return None
 
 
 class LedgerFile:

@@ -9,9 +9,9 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 if TYPE_CHECKING:
-    from desktop.engine.probe.celery_desk_lines import LedgerFile, alive, described, last_run
+    from desktop.engine.probe.celery_desk_lines import LedgerFile, alive, described, last_run, shortened
 else:  # the folder itself is on the worker's path
-    from celery_desk_lines import LedgerFile, alive, described, last_run
+    from celery_desk_lines import LedgerFile, alive, described, last_run, shortened
 
 RECENT_FILES = 64  # of pool processes, searched for a run that the main process was not told of
 DYING_SECONDS = 15.0  # how long a pool process that was told to die may take
@@ -71,7 +71,8 @@ class Lost:
             state = "REJECTED"
         elif type(exc).__name__ == "Terminated" or request._already_revoked:
             state = "REVOKED"
-        self._lost(request, state, described(exc), over=True)
+        trace = shortened(exc_info.traceback) if state == "FAILURE" and not _only_gone(exc) else None
+        self._lost(request, state, described(exc), over=True, trace=trace)
 
     def _timed_out(self, request: Any, soft: bool, timeout: Any) -> None:
         if not soft:
@@ -88,7 +89,9 @@ class Lost:
             request._desk_requeue = True
         self._lost(request, "RETRY" if emit_retry else "REJECTED", "cancelled by Celery")
 
-    def _lost(self, request: Any, state: str, error: str, over: bool = False) -> None:
+    def _lost(
+        self, request: Any, state: str, error: str, over: bool = False, trace: Optional[str] = None
+    ) -> None:
         """`over`: the run has ended already; else its process may still write the end itself."""
         task_id = request.id
         if task_id in self._pending or task_id in self.settled:
@@ -102,6 +105,7 @@ class Lost:
             "state": state,
             "error": error,
             "requeue": state == "REJECTED",
+            "traceback": trace,
             "until": 0.0 if over else perf_counter() + DYING_SECONDS,
         }
         self.settle()
@@ -127,6 +131,8 @@ class Lost:
             fields["pid"] = pid
         if end["requeue"]:
             fields["requeue"] = True
+        if end["traceback"]:
+            fields["traceback"] = end["traceback"]
         self.file.write(json.dumps(fields, separators=(",", ":")) + "\n")
 
     def _open_run(self, task_id: str) -> tuple[Optional[int], Optional[float]]:
@@ -137,6 +143,11 @@ class Lost:
                 if started is not None and not ended:
                     return pid, started
         return None, None
+
+
+def _only_gone(exc: Any) -> bool:
+    """Whether Celery raised this itself for a process that is gone: its traceback tells of Celery only."""
+    return type(exc).__name__ in ("WorkerLostError", "Terminated", "TimeLimitExceeded")
 
 
 def _after(cls: Any, name: str, told: Callable[..., None]) -> None:

@@ -170,6 +170,7 @@ class _Probe:
             (signals.worker_ready, self._ready),
             (signals.worker_shutting_down, self._shutting_down),
             (signals.worker_shutdown, self._shutdown),
+            (signals.task_failure, self._failure),
             (signals.task_retry, self._retry),
             (signals.task_revoked, self._revoked),
             (signals.task_unknown, self._unknown),
@@ -220,9 +221,14 @@ class _Probe:
     def _shutdown(self, **_: Any) -> None:
         self.lost.settle(force=True)
 
-    def _retry(self, request: Any, **_: Any) -> None:
+    def _failure(self, task_id: Any, einfo: Any = None, **_: Any) -> None:
+        self.tasks.failed(task_id, einfo)
+
+    def _retry(self, request: Any, einfo: Any = None, **_: Any) -> None:
         if self.file.role == "main" and self.file.pool == "prefork":
             self.lost.retried(request.id)
+        else:
+            self.tasks.failed(request.id, einfo)
 
     def _revoked(self, sender: Any, request: Any, terminated: Any, expired: Any, **_: Any) -> None:
         self.file.write(

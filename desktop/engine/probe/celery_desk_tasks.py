@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from time import perf_counter, thread_time, time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 if TYPE_CHECKING:
-    from desktop.engine.probe.celery_desk_lines import LedgerFile, described, payload, quote, quoted
+    from desktop.engine.probe.celery_desk_lines import (
+        LedgerFile,
+        described,
+        formatted,
+        payload,
+        quote,
+        quoted,
+        shortened,
+    )
     from desktop.engine.probe.celery_desk_lost import Lost
+    from desktop.engine.probe.celery_desk_values import shown
 else:  # the folder itself is on the worker's path
-    from celery_desk_lines import LedgerFile, described, payload, quote, quoted
+    from celery_desk_lines import LedgerFile, described, formatted, payload, quote, quoted, shortened
     from celery_desk_lost import Lost
+    from celery_desk_values import shown
 
 
 class GreenClock:
@@ -73,12 +84,14 @@ class Tasks:
         self.queue_of: Callable[[Any, Any], Any] = lambda exchange, key: key
         self._marks: dict[Any, tuple[float, Any, Any]] = {}
         self._doubled = 0  # marks that are kept by request: their task runs twice at once in this process
+        self._tracebacks: dict[Any, str] = {}  # of runs whose `on_postrun` follows
         self._names: dict[str, str] = {}
         self._payloads: dict[bytes, str] = {}  # by message body: most workloads repeat a few
         self._kinds: dict[tuple[Any, Any, Any], str] = {}
 
     def forked(self) -> None:
         self._marks.clear()
+        self._tracebacks.clear()
         self._doubled = 0
 
     # The three hooks on every task's way keep their own mistakes to themselves, and make few calls: in a
@@ -147,9 +160,11 @@ class Tasks:
                 raised = None
             error = "null"
             if state != "SUCCESS" or raised is not None:
-                state, error = self._unwell(state, retval, raised)
+                state, error = self._unwell(task_id, state, retval, raised)
                 if not error:
                     return
+            elif retval is not None:
+                error = _with_result(retval)
             self.file.write(
                 '{"k":"ended","t":%.6f,"id":%s,"state":"%s","run":%.6f,"cpu":%s,"error":%s}\n'
                 % (time(), quote(task_id), state, run, "null" if cpu is None else "%.6f" % cpu, error)
@@ -157,15 +172,35 @@ class Tasks:
         except Exception:
             pass
 
-    def _unwell(self, state: Any, retval: Any, raised: Optional[BaseException]) -> tuple[Any, str]:
-        """State and error of a run that did not end well; no error where its end is for others to tell."""
+    def failed(self, task_id: Any, einfo: Any) -> None:
+        """Keep the traceback that Celery has just written of a run that failed or asks for a retry."""
+        if task_id in self._marks:
+            traceback = shortened(getattr(einfo, "traceback", None))
+            if traceback:
+                self._tracebacks[task_id] = traceback
+
+    def _unwell(
+        self, task_id: Any, state: Any, retval: Any, raised: Optional[BaseException]
+    ) -> tuple[Any, str]:
+        """State of a run that did not end well, and the members of its line from its error on.
+
+        No members where its end is for others to tell.
+        """
+        traceback = self._tracebacks.pop(task_id, None) if self._tracebacks else None
         if raised is not None:
             if self.file.role == "pool" and not isinstance(raised, Exception):
                 return state, ""  # the process ends; the main process knows as what it counts
-            return _escaped(state, raised)
-        error = quote(described(retval))
+            state, error = _escaped(state, raised)
+            if state == "FAILURE":
+                traceback = traceback or formatted(raised)
+        else:
+            error = quote(described(retval))
         if state == "REJECTED":
             error += ',"requeue":true' if getattr(retval, "requeue", False) else ',"requeue":false'
+        elif state == "RETRY":
+            error += _with_eta(getattr(retval, "when", None))
+        if traceback:
+            error += ',"traceback":' + quote(traceback)
         return state, error
 
     def _mark(self, task_id: str, task: Any) -> Optional[tuple[float, Any, Any]]:
@@ -219,6 +254,21 @@ class Tasks:
             self._names.clear()
         known = self._names[name] = quote(name)
         return known
+
+
+def _with_result(retval: Any) -> str:
+    """The members from `error` on of a run that returned something."""
+    text = shown(retval)
+    return "null" if text is None else 'null,"result":' + quote(text)
+
+
+def _with_eta(when: Any) -> str:
+    """The member that tells when the next try is due: `Retry.when` is seconds from now, or a datetime."""
+    if isinstance(when, datetime) and when.tzinfo is not None:
+        return ',"eta":%.6f' % when.timestamp()
+    if isinstance(when, (int, float)):
+        return ',"eta":%.6f' % (time() + when)
+    return ""
 
 
 def _escaped(state: Optional[str], raised: BaseException) -> tuple[str, str]:
