@@ -7,7 +7,7 @@ from enum import StrEnum
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
-from desktop.engine.api import Light, LoadState, StackState, State
+from desktop.engine.api import Light, LoadState, StackState, State, TaskState
 
 
 class Tone(StrEnum):
@@ -47,12 +47,25 @@ _TONES: tuple[tuple[StrEnum, Tone], ...] = (
     (LoadState.DONE, Tone.GOOD),
     (LoadState.CANCELLED, Tone.IDLE),
     (LoadState.FAILED, Tone.BAD),
+    (TaskState.WAITING, Tone.IDLE),
+    (TaskState.SCHEDULED, Tone.IDLE),
+    (TaskState.RESERVED, Tone.IDLE),
+    (TaskState.ACTIVE, Tone.BUSY),
+    (TaskState.STRANDED, Tone.WARN),
+    (TaskState.SUCCESS, Tone.GOOD),
+    (TaskState.FAILURE, Tone.BAD),
+    (TaskState.REVOKED, Tone.IDLE),
+    (TaskState.REJECTED, Tone.WARN),
+    (TaskState.IGNORED, Tone.IDLE),
+    (TaskState.LOST, Tone.BAD),
+    (TaskState.PURGED, Tone.IDLE),
+    (TaskState.UNKNOWN, Tone.IDLE),
 )
 
 # By type and word: members of different StrEnums are equal when their words are.
 _BY_TYPE = {(type(state), state.value): tone for state, tone in _TONES}
 
-AnyState = State | StackState | Light | LoadState
+AnyState = State | StackState | Light | LoadState | TaskState
 
 
 def tone_of(state: AnyState) -> Tone:
