@@ -78,6 +78,7 @@ class Message:
     sent_at: float | None = None  # where the record knows it
     size: int = 0  # bytes in the broker
     origin: str = ""  # who sent it, as Celery writes it
+    problem: str = ""  # a sentence: why it is not shown whole, or what it is instead of a task's message
 
 
 @dataclass(frozen=True, slots=True)
