@@ -1,16 +1,23 @@
-"""The columns of a task list: their heads, what they can be sorted by, and how their cells are written. No Qt."""
+"""The columns of a task list: heads, what they can be sorted by, how their cells are written. No Qt."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from desktop.engine.api import TaskColumn, TaskRow, TaskState
 from desktop.ui.states import word_of
 from desktop.ui.words import duration
 
 UNKNOWN = "–"
+_NUMBER = "The order in which the tasks were first heard of"
+_FIRST = "When a worker first took it"
+_LAST = "Of the last attempt"
+_WAIT = "From sent, or from its ETA, to the first start"
+_CPU = "Processor time of the last attempt"
+_ATTEMPTS = "How often it ran; loud where it ran again without having asked for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Column:
 
 
 def fine(seconds: float | None) -> str:
-    """A duration with three figures: "0.3 ms", "184 ms", "1.24 s", "12.4 s", "4 min 12 s"; unknown: a dash."""
+    """A duration: "0.3 ms", "184 ms", "1.24 s", "12.4 s", "4 min 12 s"; unknown: a dash."""
     if seconds is None:
         return UNKNOWN
     if seconds < 0.9995:
@@ -82,33 +89,36 @@ def attempts(row: TaskRow) -> str:
     return f"{row.attempts}×" if row.attempts else UNKNOWN
 
 
+def _column(key: str, head: str, width: int, text: Callable[[TaskRow, float], str], **more: Any) -> Column:
+    order = next((order for order in TaskColumn if order.value == key), None)
+    return Column(key, head, width, text, order, **more)
+
+
+_TIME: dict[str, Any] = {"right": True, "falls": True}
+
 COLUMNS = (
-    Column("state", "State", 112, lambda row, now: word_of(row.state), TaskColumn.STATE),
-    Column("name", "Name", 230, lambda row, now: row.name, TaskColumn.NAME),
-    Column("id", "Id", 96, lambda row, now: row.id, shown=False),
-    Column("queue", "Queue", 84, lambda row, now: row.queue, TaskColumn.QUEUE),
-    Column(
-        "worker", "Worker", 96, lambda row, now: row.worker, TaskColumn.WORKER,
-        about="Of the last attempt, or who holds it",
+    _column("state", "State", 112, lambda row, now: word_of(row.state)),
+    _column("name", "Name", 230, lambda row, now: row.name),
+    _column("id", "Id", 96, lambda row, now: row.id, shown=False),
+    _column("queue", "Queue", 84, lambda row, now: row.queue),
+    _column(
+        "worker", "Worker", 96, lambda row, now: row.worker, about="Of the last attempt, or who holds it"
     ),
-    Column("number", "No.", 84, lambda row, now: f"{row.number:,}", TaskColumn.NUMBER, True, False,
-           "The order in which the tasks were first heard of", True),
-    Column("sent", "Sent", 108, lambda row, now: clock(row.sent), TaskColumn.SENT, True, falls=True),
-    Column("received", "Received", 108, lambda row, now: clock(row.received), TaskColumn.RECEIVED, True, False,
-           "When a worker first took it", True),
-    Column("started", "Started", 108, lambda row, now: clock(row.started), TaskColumn.STARTED, True, False,
-           "The last attempt", True),
-    Column("ended", "Ended", 108, lambda row, now: clock(row.ended), TaskColumn.ENDED, True, False, falls=True),
-    Column("wait", "Wait", 84, lambda row, now: fine(waited(row, now)), TaskColumn.WAIT, True,
-           about="From sent, or from its ETA, to the first start", falls=True),
-    Column("run", "Run", 84, lambda row, now: fine(ran(row, now)), TaskColumn.RUN, True,
-           about="Of the last attempt", falls=True),
-    Column("cpu", "CPU", 84, lambda row, now: fine(row.cpu), TaskColumn.CPU, True,
-           about="Processor time of the last attempt", falls=True),
-    Column("attempts", "Attempts", 124, lambda row, now: attempts(row), TaskColumn.ATTEMPTS, True,
-           about="How often it ran; loud where it ran again without having asked for it", falls=True),
-    Column("error", "Error", 160, lambda row, now: row.error),
-)  # fmt: skip
+    _column("number", "No.", 84, lambda row, now: f"{row.number:,}", shown=False, about=_NUMBER, **_TIME),
+    _column("sent", "Sent", 108, lambda row, now: clock(row.sent), **_TIME),
+    _column(
+        "received", "Received", 108, lambda row, now: clock(row.received), shown=False, about=_FIRST, **_TIME
+    ),
+    _column(
+        "started", "Started", 108, lambda row, now: clock(row.started), shown=False, about=_LAST, **_TIME
+    ),
+    _column("ended", "Ended", 108, lambda row, now: clock(row.ended), shown=False, **_TIME),
+    _column("wait", "Wait", 84, lambda row, now: fine(waited(row, now)), about=_WAIT, **_TIME),
+    _column("run", "Run", 84, lambda row, now: fine(ran(row, now)), about=_LAST, **_TIME),
+    _column("cpu", "CPU", 84, lambda row, now: fine(row.cpu), about=_CPU, **_TIME),
+    _column("attempts", "Attempts", 124, lambda row, now: attempts(row), about=_ATTEMPTS, **_TIME),
+    _column("error", "Error", 160, lambda row, now: row.error),
+)
 BY_KEY = {column.key: place for place, column in enumerate(COLUMNS)}
 
 
