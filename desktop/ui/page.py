@@ -15,6 +15,7 @@ from desktop.ui.actions import Actions
 from desktop.ui.widgets.toast import Toasts
 
 if TYPE_CHECKING:
+    from desktop.ui.queue_commands import QueueCommands
     from desktop.ui.worker_commands import WorkerCommands
 
 
@@ -25,6 +26,7 @@ class Shell(Protocol):
     commands: Actions
     toasts: Toasts
     worker_commands: WorkerCommands
+    queue_commands: QueueCommands
 
     @property
     def desk(self) -> Desk:
@@ -86,6 +88,7 @@ class PageInfo:
 PAGES = (
     PageInfo("overview", "Overview", "overview", "desktop.ui.pages.overview:OverviewPage"),
     PageInfo("workers", "Workers", "workers", "desktop.ui.pages.workers:WorkersPage"),
+    PageInfo("queues", "Queues", "queue", "desktop.ui.pages.queues:QueuesPage"),
     PageInfo("workloads", "Workloads", "workloads", "desktop.ui.pages.workloads:WorkloadsPage"),
     PageInfo("logs", "Logs", "logs", "desktop.ui.pages.logs:LogsPage"),
 )

@@ -27,6 +27,7 @@ from desktop.ui.attention import Attention
 from desktop.ui.header import Header
 from desktop.ui.memory import Memory
 from desktop.ui.page import PAGES, Page, PageInfo
+from desktop.ui.queue_commands import QueueCommands
 from desktop.ui.rail import Rail
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.tab_order import bring_to_eye, follow_layout
@@ -74,6 +75,7 @@ class Window(QMainWindow):
         self._add_pages()
         self.stack_commands = StackCommands(self, self)
         self.worker_commands = WorkerCommands(self, self)
+        self.queue_commands = QueueCommands(self, self)
         self._add_verbs()
         self._build()
         self._restore()

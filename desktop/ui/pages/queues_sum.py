@@ -1,0 +1,197 @@
+"""The sum over all queues: what was submitted is what is anywhere; if not, that is said loudly."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
+
+from desktop.engine.api import Balance
+from desktop.ui import fonts
+from desktop.ui.pages.queues_places import MEANING, Place, paint_place
+from desktop.ui.states import Tone
+from desktop.ui.theme import Theme
+from desktop.ui.widgets.containers import Card
+from desktop.ui.widgets.labels import label
+from desktop.ui.widgets.state_pill import StatePill
+from desktop.ui.words import short
+
+_CENTRE = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter
+_TALL, _PAD, _SIGN = 46, 8, 14
+_WAYS = (("title", False), ("section", False), ("section", True))  # font of the numbers, written short
+SUBMITTED, ENDED = "submitted", "ended"
+_TIPS = {
+    SUBMITTED: "tasks that were sent, or were first seen at a worker or in a queue",
+    ENDED: "succeeded, failed, revoked, purged or lost",
+    **{place.value: MEANING[place] for place in Place},
+}
+
+
+class SumCell(QAbstractButton):
+    """A number over its word. A click leads to its tasks."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+        self.number, self.lost = 0, 0
+        self._role, self._short = _WAYS[0]
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+        self._name()
+
+    def show_number(self, number: int, lost: int = 0) -> None:
+        """Show a number; of the ended ones, how many are lost."""
+        if (number, lost) != (self.number, self.lost):
+            self.number, self.lost = number, lost
+            self._name()
+            self.updateGeometry()
+            self.update()
+
+    def write(self, role: str, shortly: bool) -> None:
+        """Take another size of the number."""
+        if (role, shortly) != (self._role, self._short):
+            self._role, self._short = role, shortly
+            self.updateGeometry()
+            self.update()
+
+    def width_in(self, role: str, shortly: bool) -> int:
+        """How wide it would be."""
+        number = QFontMetricsF(fonts.font(role)).horizontalAdvance(self._text(shortly))
+        below = QFontMetricsF(fonts.font("small")).horizontalAdvance(f"{self.word}{self._more()}")
+        swatch = 14 if self._place() else 0
+        return round(max(number, below + swatch)) + 2 * _PAD
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.width_in(self._role, self._short), _TALL)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def _name(self) -> None:
+        self.setAccessibleName(f"{self.number:,} {self.word}{self._more()}")
+        self.setToolTip(f"{self.number:,} {self.word}: {_TIPS[self.word]}")
+
+    def _text(self, shortly: bool) -> str:
+        return short(self.number) if shortly else f"{self.number:,}"
+
+    def _more(self) -> str:
+        return f", {self.lost:,} lost" if self.lost else ""
+
+    def _place(self) -> Place | None:
+        return Place(self.word) if self.word in list(Place) else None
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, theme, box = QPainter(self), Theme.current, QRectF(self.rect())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.hasFocus() or self.underMouse():
+            painter.setPen(QPen(theme.color("focus"), 2) if self.hasFocus() else Qt.PenStyle.NoPen)
+            painter.setBrush(theme.color("hover"))
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 6, 6)
+        loud = self.number and self.word == Place.STRANDED
+        painter.setFont(fonts.font(self._role))
+        painter.setPen(theme.color("bad" if loud else "text"))
+        painter.drawText(box.adjusted(0, 2, 0, -20), int(_CENTRE), self._text(self._short))
+        self._paint_word(painter, QRectF(0, box.bottom() - 20, box.width(), 16))
+
+    def _paint_word(self, painter: QPainter, line: QRectF) -> None:
+        place, metrics = self._place(), QFontMetricsF(fonts.font("small"))
+        wide = metrics.horizontalAdvance(f"{self.word}{self._more()}")
+        x = line.center().x() - (wide + (14 if place else 0)) / 2
+        if place:
+            paint_place(painter, place, QRectF(round(x), round(line.top() + 4), 9, 9))
+            x += 14
+        painter.setFont(fonts.font("small"))
+        painter.setPen(Theme.current.color("muted"))
+        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(QRectF(x, line.top(), line.width(), line.height()), int(left), self.word)
+        if self.lost:
+            painter.setPen(Theme.current.color("bad"))
+            at = x + metrics.horizontalAdvance(self.word)
+            painter.drawText(QRectF(at, line.top(), line.width(), line.height()), int(left), self._more())
+
+
+class SumStrip(Card):
+    """submitted = waiting + reserved + active + scheduled + stranded + ended, and whether it holds."""
+
+    wanted = Signal(str)  # the word of a number that was clicked
+
+    def __init__(self) -> None:
+        super().__init__(padding=0)
+        self.setAccessibleName("Sum over all queues")
+        self.body.setContentsMargins(8, 8, 14, 8)
+        self.body.setSpacing(4)
+        self.cells = {word: SumCell(word) for word in (SUBMITTED, *(p.value for p in Place), ENDED)}
+        self.verdict = StatePill("Sum")
+        self.sentence = label("", wrap=True)
+        self.sentence.setContentsMargins(8, 0, 0, 2)
+        self.sentence.setVisible(False)
+        line = QHBoxLayout()
+        line.setSpacing(0)
+        for word, cell in self.cells.items():
+            if word != SUBMITTED:
+                line.addWidget(_sign("=" if word == Place.WAITING else "+"))
+            line.addWidget(cell)
+            cell.clicked.connect(lambda _checked=False, word=word: self.wanted.emit(word))
+        line.addStretch(1)
+        line.addWidget(self.verdict, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.body.addLayout(line)
+        self.add(self.sentence)
+
+    def show_balance(self, balance: Balance | None) -> None:
+        """Show where all messages are; without a balance there is nothing to show."""
+        self.setVisible(balance is not None)
+        if balance is None:
+            return
+        for word, cell in self.cells.items():
+            cell.show_number(getattr(balance, word), balance.lost if word == ENDED else 0)
+        tone, verdict, sentence = judge(balance)
+        self.verdict.set_tone(tone, verdict, sentence or "Every submitted task is in one of these places.")
+        self.verdict.updateGeometry()
+        if sentence != self.sentence.text():
+            self.sentence.setText(sentence)
+            self.sentence.setVisible(bool(sentence))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """The largest writing for which there is room."""
+        room = self.width() - 22 - 6 * _SIGN - self.verdict.sizeHint().width() - 8
+        for role, shortly in _WAYS:
+            if sum(cell.width_in(role, shortly) for cell in self.cells.values()) <= room:
+                break
+        for cell in self.cells.values():
+            cell.write(role, shortly)
+
+
+def judge(balance: Balance) -> tuple[Tone, str, str]:
+    """Tone, verdict, and the sentence where the sum does not hold though nothing moves."""
+    off = balance.difference
+    if not balance.exact:
+        return Tone.BUSY, "Settling…", ""
+    if off > 0:
+        return Tone.BAD, f"{off:,} missing", _MISSING
+    if off < 0:
+        return Tone.BAD, f"{-off:,} too many", _TOO_MANY
+    return Tone.GOOD, "Adds up", ""
+
+
+_MISSING = (
+    "Submitted, but in no queue, at no worker, and without an end: lost on the way, or taken out past the "
+    "panel. The Tasks page shows which still count as waiting."
+)
+_TOO_MANY = (
+    "More messages than tasks: some exist twice, as when one was delivered again while its first worker "
+    "still has it. Those tasks may run twice."
+)
+
+
+def _sign(text: str) -> QWidget:
+    made = label(text, "text", "muted")
+    made.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    made.setFixedWidth(_SIGN)
+    return made
