@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+JSON = ("application/json", "text/json", "application/x-json")
+
 
 class Unacked(NamedTuple):
     """A message that was delivered and is not acknowledged: the message, and how it had been sent."""
@@ -30,7 +32,7 @@ def loaded(raw: bytes | str) -> Any:
             return None
 
 
-def envelope(raw: bytes | None) -> Mapping[str, Any] | None:
+def envelope(raw: bytes | str | None) -> Mapping[str, Any] | None:
     """A waiting message; None for what kombu did not write."""
     value = loaded(raw) if raw is not None else None
     return value if is_envelope(value) else None
@@ -67,7 +69,7 @@ def _body_member(message: Mapping[str, Any], name: str) -> Any:
 def body(message: Mapping[str, Any]) -> Any:
     """What the body holds, where that is JSON; None otherwise, pickle among it."""
     raw = raw_body(message)
-    if raw is None or str(message.get("content-type", "")) not in ("application/json", "text/json"):
+    if raw is None or str(message.get("content-type", "")) not in JSON:
         return None
     headers = message.get("headers")
     if isinstance(headers, dict) and headers.get("compression"):

@@ -34,7 +34,7 @@ class Finder:
     def look(self, client: Redis) -> bool:
         """Go on with the round."""
         for _ in range(_STEPS):
-            cursor, page = client.scan(self._cursor, match=_escaped(self._keys.prefix) + "*", count=_PAGE)
+            cursor, page = client.scan(self._cursor, match=escaped(self._keys.prefix) + "*", count=_PAGE)
             self._sort(client, [_text(key) for key in page])
             self._cursor = int(cursor)
             if not self._cursor:
@@ -81,8 +81,8 @@ class Finder:
         self._queues, self._exchanges, self._left = set(), set(), set()
 
 
-def _escaped(prefix: str) -> str:
-    """As a pattern of Redis that matches nothing but this."""
+def escaped(prefix: str) -> str:
+    """Give this text as a pattern of Redis that matches nothing else."""
     return "".join(f"\\{letter}" if letter in "*?[]\\^-" else letter for letter in prefix)
 
 

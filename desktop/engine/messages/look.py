@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from desktop.engine.api import DeskError
 from desktop.engine.messages import envelope
 from desktop.engine.messages.bindings import Bindings
 from desktop.engine.messages.find import Finder
 from desktop.engine.messages.keys import Keys
 from desktop.engine.messages.link import Link
+from desktop.engine.messages.purge import Purged, finish
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -100,8 +103,24 @@ class BrokerLook:
         return self._finder.queues()
 
     def left(self) -> tuple[str, ...]:
-        """Keys of purges that broke off in the middle, as `queues` found them: for `purge.finish`."""
+        """Keys of purges that are under way or broke off in the middle, as `queues` found them."""
         return self._finder.left()
+
+    def finish_purges(self, ledger: Path) -> Mapping[str, Purged]:
+        """Finish the purges that broke off more than a minute ago; what was deleted, by queue.
+
+        `ledger` is the folder that gets their `purged` lines. Costs nothing where nothing is left. Raises
+        DeskError when the lines cannot be written.
+        """
+        left = self._finder.left()
+        if not left:
+            return {}
+        try:
+            return self._link.tell(lambda client: finish(client, self._keys, left, ledger))
+        except DeskError:
+            if self._link.problem:
+                return {}
+            raise
 
     def close(self) -> None:
         """Close the connection. A later look opens another."""

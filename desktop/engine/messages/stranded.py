@@ -1,4 +1,4 @@
-"""Messages that were delivered to a worker which is dead or cut off: the word between recorder and restore."""
+"""Messages that were delivered to a worker which is dead or cut off: what the recorder tells to restore."""
 
 from __future__ import annotations
 
@@ -17,3 +17,4 @@ class Stranded(NamedTuple):
     worker: str
     delivered_at: float
     back_at: float | None = None  # when it may be delivered again; None: not known
+    dead: bool = True  # False: its holder's process lives, and only lost its hold on the message
