@@ -8,25 +8,27 @@ from functools import partial
 
 from PySide6.QtCore import QObject
 
-from desktop.engine.api import DeskError, Leftover, ServiceSnapshot, StackSnapshot, State
+from desktop.engine.api import DeskError, Leftover, PrunePlan, ServiceSnapshot, StackSnapshot, State
 from desktop.ui.notices import Notice, Notices
 from desktop.ui.page import Shell
+from desktop.ui.run_commands import RunCommands
 from desktop.ui.stack_commands import StackCommands
-from desktop.ui.words import count, headline, listed
+from desktop.ui.words import count, headline, listed, memory
 
-PORT, FILE = "port-taken", "stack-file"  # keys of what stays until something comes of it
+PORT, FILE, CAP = "port-taken", "stack-file", "over-cap"  # keys of what stays until something comes of it
 
 
 class Attention(QObject):
     """Keeps the notices in step with the stack, and with the verbs that failed."""
 
-    def __init__(self, shell: Shell, stack: StackCommands, parent: QObject) -> None:
+    def __init__(self, shell: Shell, stack: StackCommands, runs: RunCommands, parent: QObject) -> None:
         super().__init__(parent)
-        self._shell, self._stack = shell, stack
+        self._shell, self._stack, self._runs = shell, stack, runs
         self.notices = Notices()
         stack.start_failed.connect(self._start_failed)
         stack.open_failed.connect(self._open_failed)
         stack.opened.connect(partial(self.notices.drop, FILE))
+        runs.over_cap.connect(self._over_cap)
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         """Show what holds at this moment."""
@@ -56,6 +58,12 @@ class Attention(QObject):
 
     def _open_failed(self, error: DeskError, again: Callable[[], None]) -> None:
         self.notices.put(file_notice(error, self._show_details, again))
+
+    def _over_cap(self, plan: PrunePlan) -> None:
+        if plan.runs:
+            self.notices.put(cap_notice(plan, self._runs.open_cap))
+        else:
+            self.notices.drop(CAP)
 
     def _show_details(self, text: str) -> None:
         from desktop.ui.widgets.details import show_details  # the first paint does not wait for it
@@ -93,6 +101,13 @@ def file_notice(error: DeskError, show: Callable[[str], None], again: Callable[[
     every = "\n\n".join((first, *more))
     whole = (f"Show all {len(more) + 1}", "", lambda: show(every))
     return Notice(FILE, f"{first} And {count(len(more), 'more problem')}.", "bad", (whole, retry))
+
+
+def cap_notice(plan: PrunePlan, review: Callable[[], None]) -> Notice:
+    """Old runs are over the cap. Nothing goes before somebody has looked."""
+    many = count(len(plan.runs), "old run")
+    text = f"{many} ({memory(plan.freed)}) {'is' if len(plan.runs) == 1 else 'are'} over your cap."
+    return Notice(CAP, text, "info", (("Review…", "", review),))
 
 
 def loop_notice(service: ServiceSnapshot, show_log: Callable[[], None], start: Callable[[], None]) -> Notice:

@@ -40,13 +40,14 @@ class Header(QFrame):
         self.stop = commands.button("stack.stop")
         self.cold = commands.button("stack.cold")
         self.kill = commands.button("stack.kill", "danger")
+        self.close_run = commands.button("run.close", "primary")
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 0, 16, 0)
         row.setSpacing(10)
         row.addWidget(self.chooser)
         row.addWidget(self.pill)
         row.addWidget(self.about, 1)
-        for widget in (self.waiting, self.cold, self.kill, self.stop, self.start):
+        for widget in (self.waiting, self.cold, self.kill, self.stop, self.start, self.close_run):
             row.addWidget(widget)
         row.addSpacing(2)
         line = hairline(vertical=True)
@@ -75,7 +76,10 @@ class Header(QFrame):
     def show_opening(self) -> None:
         """There is nothing to show and nothing to do yet."""
         self.chooser.setEnabled(False)
-        for widget in (self.pill, self.start, self.stop, self.cold, self.kill, self.waiting):
+        for widget in (
+            *(self.pill, self.start, self.stop, self.cold, self.kill, self.waiting),
+            self.close_run,
+        ):
             widget.setVisible(False)
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
@@ -86,10 +90,15 @@ class Header(QFrame):
         name = self.chooser.fontMetrics().elidedText(snapshot.spec.name, Qt.TextElideMode.ElideRight, _NAME)
         self.chooser.setText(f"{name}{' (edited)' if snapshot.dirty else ''} ")
         self.chooser.setAccessibleName(f"Stack {snapshot.spec.name}: open another, save")
-        self.pill.set_state(state, snapshot.spec.about)
+        recorded = snapshot.recorded is not None
+        if recorded:
+            self.pill.set_tone(Tone.IDLE, "Recorded run, read only", str(snapshot.recorded))
+        else:
+            self.pill.set_state(state, snapshot.spec.about)
         self.show_time(snapshot)
         stopping = state is StackState.STOPPING
-        self.start.setVisible(state is StackState.STOPPED)
+        self.start.setVisible(state is StackState.STOPPED and not recorded)
+        self.close_run.setVisible(recorded)
         self.stop.setVisible(state not in (StackState.STOPPED, StackState.STOPPING))
         waits = sum(w.waiting_for for w in snapshot.workers)
         self.waiting.setText(f"Waiting for {count(waits, 'task')}" if waits else "Stopping…")
@@ -105,6 +114,8 @@ def _about(snapshot: StackSnapshot) -> str:
     """What is wrong, else where it listens and for how long it has run."""
     services = [w.service for w in snapshot.workers]
     services += [s for s in (snapshot.broker and snapshot.broker.service, snapshot.web) if s]
+    if snapshot.recorded is not None:
+        return _about_run(snapshot)
     if snapshot.state is StackState.STOPPED:
         return snapshot.spec.about
     if snapshot.state is StackState.STOPPING:
@@ -119,6 +130,17 @@ def _about(snapshot: StackSnapshot) -> str:
     if snapshot.started_at:
         said.append(f"up {duration(time.time() - snapshot.started_at)}")
     return "  ·  ".join(said)
+
+
+def _about_run(snapshot: StackSnapshot) -> str:
+    """When it ran, for how long, and where it lies."""
+    assert snapshot.recorded is not None
+    began = snapshot.started_at
+    said = []
+    if began:
+        said.append(time.strftime("%d %b %Y, %H:%M", time.localtime(began)))
+        said.append(f"lasted {duration(snapshot.t - began)}")
+    return "  ·  ".join([*said, snapshot.recorded.name])
 
 
 def _wrong(service: ServiceSnapshot) -> str:

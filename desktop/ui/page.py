@@ -16,6 +16,7 @@ from desktop.ui.widgets.toast import Toasts
 
 if TYPE_CHECKING:
     from desktop.ui.queue_commands import QueueCommands
+    from desktop.ui.run_commands import RunCommands
     from desktop.ui.worker_commands import WorkerCommands
 
 
@@ -27,6 +28,7 @@ class Shell(Protocol):
     toasts: Toasts
     worker_commands: WorkerCommands
     queue_commands: QueueCommands
+    run_commands: RunCommands
 
     @property
     def desk(self) -> Desk:
@@ -90,5 +92,6 @@ PAGES = (
     PageInfo("workers", "Workers", "workers", "desktop.ui.pages.workers:WorkersPage"),
     PageInfo("queues", "Queues", "queue", "desktop.ui.pages.queues:QueuesPage"),
     PageInfo("workloads", "Workloads", "workloads", "desktop.ui.pages.workloads:WorkloadsPage"),
+    PageInfo("runs", "Runs", "runs", "desktop.ui.pages.runs:RunsPage"),
     PageInfo("logs", "Logs", "logs", "desktop.ui.pages.logs:LogsPage"),
 )

@@ -16,6 +16,7 @@ from desktop.ui.page import Shell
 from desktop.ui.widgets.confirm import Confirm, confirm
 
 _FILES = "Stack files (*.toml)"
+_RECORDED = "A recorded run is shown. Close it first."
 _CHANGED = "The stack can be changed only while it is stopped."
 
 
@@ -72,7 +73,12 @@ class StackCommands(QObject):
         stopped = snapshot.state is StackState.STOPPED
         stopping = snapshot.state is StackState.STOPPING
         commands = self._shell.commands
-        commands.enable("stack.start", stopped, "It runs already.")
+        recorded = snapshot.recorded is not None
+        commands.enable(
+            "stack.start", stopped and not recorded, _RECORDED if recorded else "It runs already."
+        )
+        for key in ("stack.save", "stack.save_as"):
+            commands.enable(key, not recorded, _RECORDED)
         commands.enable("stack.stop", not stopped and not stopping, "There is nothing to stop.")
         for key in ("stack.cold", "stack.kill"):
             commands.enable(key, not stopped, "There is nothing to stop.")

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -29,6 +29,7 @@ from desktop.ui.memory import Memory
 from desktop.ui.page import PAGES, Page, PageInfo
 from desktop.ui.queue_commands import QueueCommands
 from desktop.ui.rail import Rail
+from desktop.ui.run_commands import RunCommands, dropped_run
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.tab_order import bring_to_eye, follow_layout
 from desktop.ui.theme import Scheme, Theme
@@ -69,6 +70,7 @@ class Window(QMainWindow):
         self.setWindowTitle("Celery Desk")
         self.setWindowIcon(icons.app_icon())
         self.setMinimumSize(*SMALLEST)
+        self.setAcceptDrops(True)
         self.bridge = Bridge(desk, self)
         self.commands = Actions(self)
         self.toasts = Toasts(self)
@@ -76,6 +78,7 @@ class Window(QMainWindow):
         self.stack_commands = StackCommands(self, self)
         self.worker_commands = WorkerCommands(self, self)
         self.queue_commands = QueueCommands(self, self)
+        self.run_commands = RunCommands(self, self)
         self._add_verbs()
         self._build()
         self._restore()
@@ -83,6 +86,7 @@ class Window(QMainWindow):
         self._connect()
         if self.bridge.taken:
             self._show_everything(self.bridge.snapshot)
+            self.run_commands.look_at_cap_soon()
         else:
             self.header.show_opening()
 
@@ -90,6 +94,7 @@ class Window(QMainWindow):
         """Take the engine that was not there yet, and open the first page."""
         self.bridge.take(desk)
         self.stack_commands.offer_shipped()
+        self.run_commands.look_at_cap_soon()
         self._show_everything(self.bridge.snapshot)
         if self.isVisible():
             self.bridge.start()
@@ -121,7 +126,7 @@ class Window(QMainWindow):
     def _build(self) -> None:
         self.rail = Rail(self.commands, tuple(self._pages.values()))
         self.header = Header(self.commands, self.stack_commands)
-        self.attention = Attention(self, self.stack_commands, self)
+        self.attention = Attention(self, self.stack_commands, self.run_commands, self)
         self.notices = self.attention.notices
         self.stage = QStackedWidget()
         self.stage.addWidget(QWidget())  # until the first page is there
@@ -225,9 +230,11 @@ class Window(QMainWindow):
 
     def _show_everything(self, snapshot: StackSnapshot) -> None:
         Theme.current.remember_workers(w.name for w in snapshot.workers)
-        self.setWindowTitle(f"{snapshot.spec.name} – Celery Desk")
+        recorded = ", recorded" if snapshot.recorded else ""
+        self.setWindowTitle(f"{snapshot.spec.name}{recorded} – Celery Desk")
         self.stack_commands.show_snapshot(snapshot)
         self.worker_commands.show_snapshot(snapshot)
+        self.run_commands.show_snapshot(snapshot)
         self.header.show_snapshot(snapshot)
         self.attention.show_snapshot(snapshot)
         if self.page:
@@ -279,6 +286,16 @@ class Window(QMainWindow):
         self.close()
 
     # -- events
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self.bridge.taken and dropped_run(event.mimeData().urls()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        path = dropped_run(event.mimeData().urls())
+        if path is not None:
+            event.acceptProposedAction()
+            self.run_commands.open_run(path)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         focused = self.focusWidget()

@@ -16,6 +16,7 @@ from desktop.ui.widgets.confirm import confirm
 if TYPE_CHECKING:
     from desktop.ui.pages.workers_form import WorkerDialog
 
+_RECORDED = "A recorded run is shown. Close it first."
 VERBS = ("start", "stop", "cold", "restart", "kill", "edit", "remove")
 
 
@@ -26,7 +27,7 @@ class WorkerCommands(QObject):
         super().__init__(parent)
         self._shell = shell
         self._names: tuple[str, ...] = ()
-        self._allowed: dict[str, tuple[State, StackState]] = {}
+        self._allowed: dict[str, tuple[State, StackState, bool]] = {}
         add = Action("worker.add", "Add worker…", self._add, "plus", "", "Add a worker", "Workers")
         shell.commands.add(add)
 
@@ -41,11 +42,13 @@ class WorkerCommands(QObject):
             if name not in self._names:
                 self._register(name)
         self._names = names
+        recorded = snapshot.recorded is not None
+        self._shell.commands.enable("worker.add", not recorded, _RECORDED)
         for worker in snapshot.workers:
-            states = worker.service.state, snapshot.state
+            states = worker.service.state, snapshot.state, recorded
             if self._allowed.get(worker.name) != states:
                 self._allowed[worker.name] = states
-                self._allow(worker, snapshot.state)
+                self._allow(worker, snapshot.state, recorded)
 
     def _register(self, name: str) -> None:
         run = self._shell.commands.add
@@ -71,11 +74,14 @@ class WorkerCommands(QObject):
         gone = "Take it out of the stack"
         verb("remove", f"Remove {name}…", "trash", gone, partial(self._ask_remove, name), danger=True)
 
-    def _allow(self, worker: WorkerSnapshot, stack: StackState) -> None:
+    def _allow(self, worker: WorkerSnapshot, stack: StackState, recorded: bool) -> None:
         enable, name = self._shell.commands.enable, worker.name
         alive = worker.service.state.alive
         off = stack is StackState.STOPPED
-        enable(f"worker.start:{name}", not alive and not off, _why_not_start(worker, off))
+        why = _RECORDED if recorded else _why_not_start(worker, off)
+        enable(f"worker.start:{name}", not alive and not off, why)
+        for verb in ("edit", "remove"):
+            enable(f"worker.{verb}:{name}", not recorded, _RECORDED)
         for verb in ("stop", "cold", "kill", "restart"):
             enable(f"worker.{verb}:{name}", alive, f"{name} does not run.")
 

@@ -37,7 +37,7 @@ from desktop.engine.stack.model import StackSpec, WorkerSpec
 from tests.support.fake_data import CATALOG, LOG_TEXTS, MEGA, SPECS, broker_of, loads_of, marks_of, worker_of
 from tests.support.fake_message_verbs import FakeMessageVerbs
 from tests.support.fake_queues import balance_of
-from tests.support.fake_run_verbs import FakeRunVerbs
+from tests.support.fake_run_verbs import FakeRunVerbs, made_runs
 
 STEP = 0.5  # seconds between two samples of a series
 
@@ -71,6 +71,7 @@ class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
         self.state = state
         self.loads: list[LoadSnapshot] = list(loads_of(self.born)) if state is StackState.RUNNING else []
         self.leftovers: tuple[Leftover, ...] = ()
+        self.kept_runs = made_runs(self.born)
         self.fail_next: DeskError | None = None
         self.spec = StackSpec(
             name="laptop",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from desktop.engine.api import (
+    Cap,
     DeskError,
     Leftover,
     Light,
@@ -306,7 +307,35 @@ def _open_failed(window: Any) -> None:
     window.stack_commands.open_stack("/srv/somebody/projects/shop/stacks/production.toml")
 
 
-PAGES_OF = ("overview", "workers", "workloads", "logs")
+def recorded(snapshot: StackSnapshot) -> StackSnapshot:
+    """A finished run is shown instead of the stack."""
+    folder = Path("runs/run-1")
+    return replace(snapshot, t=NOON - 280_000, started_at=NOON - 280_624, recorded=folder, run_folder=folder)
+
+
+def _pack(window: Any) -> None:
+    """Half of a large run is packed."""
+    window.bridge.desk.hold = True
+    window.run_commands.pack_to(window.bridge.desk.kept_runs[1], "run-1.zip")
+    future = window.run_commands.busy.future
+    future.doing, future.share = "Copying the database", 0.42
+
+
+def _small_cap(window: Any) -> None:
+    from desktop.ui.pages.runs_dialogs import CapDialog
+
+    window.bridge.desk.the_cap = Cap(60 * 1024**2, 90.0, None)
+    window.run_commands.open_cap()
+    assert window.findChildren(CapDialog)
+
+
+def _over_the_cap(window: Any) -> None:
+    window.bridge.desk.the_cap = Cap(60 * 1024**2, 90.0, None)
+    window.run_commands.look_at_cap()
+    window.page.refresh()
+
+
+PAGES_OF = ("overview", "workers", "workloads", "runs", "logs")
 SHOTS = (
     *(Shot(f"calm-{page}", page) for page in PAGES_OF),
     *(Shot(f"stopped-{page}", page, state=StackState.STOPPED) for page in PAGES_OF),
@@ -327,6 +356,13 @@ SHOTS = (
     Shot("calm-sheet", "overview", calm, lambda w: w.commands["help.shortcuts"].trigger()),
     Shot("calm-toasts", "overview", calm, _toasts),
     Shot("calm-port", "overview", calm, _notices, StackState.STOPPED),
+    Shot("calm-runs-packing", "runs", crowd, _pack),
+    Shot("calm-runs-cap", "runs", calm, _small_cap),
+    Shot("calm-runs-over", "runs", calm, _over_the_cap, StackState.STOPPED),
+    Shot("calm-runs-note", "runs", calm, lambda w: (w.page.table.selectRow(1), w.run_commands.note())),
+    Shot("calm-runs-delete", "runs", calm, lambda w: (w.page.table.selectRow(4), w.run_commands.delete())),
+    Shot("recorded-runs", "runs", recorded, lambda w: w.page.table.selectRow(1), StackState.STOPPED),
+    Shot("recorded-overview", "overview", recorded, lambda w: None, StackState.STOPPED),
     Shot("calm-broken-file", "overview", calm, _open_failed, StackState.STOPPED),
 )
 

@@ -137,6 +137,16 @@ def living() -> tuple[Record, ...]:
     return tuple(sorted(found, key=lambda record: -record.started_at))
 
 
+def recording() -> tuple[Record, ...]:
+    """Sessions whose run folder somebody still writes: a living panel, or what a crashed one left running."""
+    found = []
+    for file in paths.sessions_folder().glob("*.json"):
+        record = _read(file)
+        if record is not None and (_held(file.with_suffix(".lock")) or processes_of(record)):
+            found.append(record)
+    return tuple(found)
+
+
 def crashed() -> tuple[Record, ...]:
     """Sessions whose panel is dead but of which something still runs; the rest is tidied away."""
     found = []

@@ -103,7 +103,7 @@ class OverviewPage(Page):
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         names = [w.name for w in snapshot.workers]
-        fresh = snapshot.state is StackState.STOPPED and not snapshot.marks
+        fresh = snapshot.state is StackState.STOPPED and not snapshot.marks and not snapshot.recorded
         self.stats.setVisible(not fresh)
         self._picture.setVisible(not fresh)
         self._below.setCurrentIndex(0 if fresh else 1)

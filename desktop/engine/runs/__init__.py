@@ -1,0 +1,1 @@
+"""Run folders after their run: listed, noted, packed, opened again, deleted by a cap that a person sets."""
