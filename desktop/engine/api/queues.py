@@ -39,7 +39,12 @@ class QueueSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The sum over all queues: submitted = waiting + reserved + active + scheduled + stranded + ended.
+    """The sum over all queues, in tasks.
+
+    submitted + copies = waiting + reserved + active + scheduled + stranded + ended.
+
+    A task may have a second message: one whose worker died after it had run it and
+    before it acknowledged it. Such a message waits or is stranded, its task has ended: it is one of `copies`.
 
     `waiting` and `stranded` are the broker's, `reserved`, `active` and `scheduled` the workers', `submitted`
     and `ended` the ledger's: a difference says that somebody lost or doubled a message.
@@ -53,13 +58,14 @@ class Balance:
     stranded: int = 0
     ended: int = 0  # lost, purged and revoked ones among them
     lost: int = 0  # of the ended: cut while they ran, or gone from the broker, and back no more
+    copies: int = 0  # messages of tasks that have ended or are elsewhere already: they will run once more
     exact: bool = True  # the broker was asked at this moment, and nothing moved meanwhile
 
     @property
     def difference(self) -> int:
         """How many are missing (positive) or too many (negative)."""
         places = self.waiting + self.reserved + self.active + self.scheduled + self.stranded + self.ended
-        return self.submitted - places
+        return self.submitted + self.copies - places
 
 
 @dataclass(frozen=True, slots=True)
