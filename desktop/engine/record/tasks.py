@@ -1,0 +1,335 @@
+"""Tasks on their way into the database: as rows, as packed facts, and in the indexes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from math import nan
+from typing import Any, Final
+
+from desktop.engine.ledger.records import CUT, Attempt, Receipt, Task
+from desktop.engine.record import ids
+from desktop.engine.record.chunks import Chunk, Chunks
+from desktop.engine.record.layout import CHUNK, MOST
+from desktop.engine.record.schema import (
+    ARGS_CUT,
+    ATTEMPT_BITS,
+    CODES,
+    KIN,
+    OPEN,
+    OVER,
+    OWN_ID,
+    PART_BITS,
+    TWICE,
+)
+from desktop.engine.record.sink import Batch
+from desktop.engine.record.texts import Texts
+
+_COLUMNS: Final = (
+    *("name", "queue", "state", "ending", "holder", "holder_start", "sent", "received", "received_by"),
+    *(
+        "received_start",
+        "ended",
+        "wait",
+        "back_at",
+        "attempts",
+        "last",
+        "flags",
+        "load",
+        "args",
+        "kwargs",
+        "error",
+    ),
+)
+_MARKS: Final = ", ".join("?" * (len(_COLUMNS) + 2))
+_NEW: Final = f"INSERT OR REPLACE INTO task({', '.join(_COLUMNS)}, row, id) VALUES({_MARKS})"
+_CHANGED: Final = f"UPDATE task SET {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE row = ?"
+_ATTEMPT: Final = f"INSERT OR REPLACE INTO attempt VALUES({', '.join('?' * 16)})"
+_DELIVERY: Final = "INSERT OR REPLACE INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KIN: Final = "INSERT OR REPLACE INTO kin VALUES(?, ?, ?)"
+_BY_ID: Final = "INSERT OR REPLACE INTO by_id VALUES(?, ?, ?)"
+_BY_KIN: Final = "INSERT OR REPLACE INTO by_kin VALUES(?, ?, ?)"
+_EARLIER: Final = "INSERT OR IGNORE INTO earlier_text VALUES(?, ?)"
+_WORD: Final = "INSERT OR REPLACE INTO word VALUES(?, ?)"
+_TEXT: Final = "INSERT OR REPLACE INTO text VALUES(?, ?)"
+_FACTS: Final = "INSERT OR REPLACE INTO facts VALUES(?, ?, ?)"
+_TEXTS: Final = "INSERT OR REPLACE INTO task_texts VALUES(?, ?, ?)"
+_IDS: Final = "INSERT OR REPLACE INTO ids SELECT ?1, ?3 WHERE ?2 = 0"
+MOST_ATTEMPTS: Final = 1 << ATTEMPT_BITS  # of one task; those beyond are counted, and the last is written
+_FEW: Final = 4  # attempts or receipts of a task that are written anew with it; of more, what changed
+_KEYS: Final = 50_000  # packed ids kept between the question for a task and its first row
+
+
+class TaskRows:
+    """Turns tasks into the rows of a batch."""
+
+    def __init__(self, reader: sqlite3.Connection) -> None:
+        self._words = {text: number for number, text in reader.execute("SELECT id, text FROM word")}
+        self._words[""] = 0
+        self._last = int(reader.execute("SELECT coalesce(max(row), 0) FROM task").fetchone()[0])
+        self._seen = ids.Seen(number for (number,) in reader.execute("SELECT hash FROM by_id"))
+        self._texts = Texts(1 + int(reader.execute("SELECT coalesce(max(block), 0) FROM text").fetchone()[0]))
+        self._chunks = Chunks(reader)
+        self._keys: dict[str, tuple[ids.Packed, int]] = {}
+        self._unsettled: dict[int, None] = {}  # attempts without their last word, of tasks with many
+        self._delivered: dict[
+            int, int
+        ] = {}  # receipts that will not change any more, of tasks that are not over
+        self._clear()
+
+    def _clear(self) -> None:
+        self._new: list[tuple[Any, ...]] = []
+        self._changed: list[tuple[Any, ...]] = []
+        self._attempts: list[tuple[Any, ...]] = []
+        self._deliveries: list[tuple[Any, ...]] = []
+        self._kin: list[tuple[Any, ...]] = []
+        self._by_id: list[tuple[int, int, int]] = []
+        self._by_kin: list[tuple[int, int, int]] = []
+        self._earlier: list[tuple[int, int]] = []
+        self._new_words: list[tuple[int, str]] = []
+        self._written: dict[str, Task] = {}
+
+    def maybe(self, task_id: str) -> bool:
+        """False for an id that was never written."""
+        key = _key(task_id)
+        if key[1] in self._seen:
+            return True
+        if len(self._keys) >= _KEYS:
+            self._keys.clear()
+        self._keys[task_id] = key
+        return False
+
+    def waiting(self, task_id: str) -> Task | None:
+        """A task of the batch that is being made."""
+        return self._written.get(task_id)
+
+    def drain(self, batch: Batch, committed: int) -> None:
+        """Put everything since the last call into the batch."""
+        if not self._written:
+            return
+        facts, texts, packed = self._chunks.drain(batch.number, committed)
+        self._by_id.sort()
+        self._by_kin.sort()
+        for sql, rows in (
+            (_WORD, self._new_words),
+            (_TEXT, self._texts.drain()),
+            (_NEW, self._new),
+            (_CHANGED, self._changed),
+            (_ATTEMPT, self._attempts),
+            (_DELIVERY, self._deliveries),
+            (_KIN, self._kin),
+            (_BY_ID, self._by_id),
+            (_BY_KIN, self._by_kin),
+            (_EARLIER, self._earlier),
+            (_FACTS, facts),
+            (_TEXTS, texts),
+            (_IDS, packed),
+        ):
+            batch.add(sql, rows)
+        batch.tasks = dict(self._written)
+        self._clear()
+
+    def write(self, tasks: Iterable[Task]) -> None:
+        """Copy the tasks into rows, and their facts into their chunks."""
+        for task in tasks:
+            row = task.row
+            new = not row
+            if new:
+                self._last = row = task.row = self._last + 1
+            self._written[task.id] = task
+            chunk, place = self._chunks.of(row), row - 1 & CHUNK - 1
+            if new:
+                stored = self._identify(task, chunk, place)
+                self._new.append((*self._values(task, chunk, place), row, stored))
+            else:
+                self._changed.append((*self._values(task, chunk, place), row))
+
+    def _values(self, task: Task, chunk: Chunk, place: int) -> tuple[Any, ...]:
+        """The columns of `task`, which are put into its chunk as well."""
+        words, attempts, holder = self._words, task.attempts, task.holder
+        sent, received, ended, wait = task.sent, task.received, task.ended, None
+        holder_word, worker, last_row = None, 0, None
+        if attempts:
+            last = attempts[-1] if len(attempts) == 1 else max(attempts, key=_started)
+            result, error, traceback = self._write_attempts(task, last)
+            last_row, worker = last.row, words.get(last.service, 0)
+            chunk.started[place] = last.started
+            chunk.run[place] = nan if last.run is None else last.run
+            chunk.cpu[place] = nan if last.cpu is None else last.cpu
+            wait = _wait(task)
+            if wait is not None:
+                chunk.wait[place] = wait
+            if ended is None and task.over:
+                ended = last.ended
+        else:
+            result = error = traceback = 0
+        if holder is not None:
+            worker = holder_word = words.get(holder[0]) or self._word(holder[0])
+        if task.error is not None:
+            error = self._texts.id_of(task.error)
+        self._set_texts(task, chunk, place, (result, error, traceback))
+        name = words.get(task.name) or self._word(task.name)
+        queue = (words.get(task.queue) or self._word(task.queue)) if task.queue is not None else 0
+        by, by_start = self._write_receipts(task) if task.receipts else (None, None)
+        flags = self._flags(task, chunk.flags[place])
+        if by is not None and task.receipts[0].open:
+            flags |= OPEN
+        state, load, count = CODES[task.place], task.load, len(attempts)
+        chunk.sent[place] = nan if sent is None else sent
+        chunk.received[place] = nan if received is None else received
+        chunk.ended[place] = nan if ended is None else ended
+        chunk.name[place] = name if name < MOST else MOST
+        chunk.queue[place] = queue if queue < MOST else MOST
+        chunk.worker[place] = worker if worker < MOST else MOST
+        chunk.attempts[place] = count if count < MOST else MOST
+        if load is not None:
+            chunk.load[place] = load + 1 if 0 <= load < MOST else MOST
+        chunk.state[place], chunk.flags[place] = state, flags
+        ending = (words.get(task.state) or self._word(task.state)) if task.state else 0
+        return (
+            *(name, queue or None, state, ending, holder_word, holder[1] if holder is not None else None),
+            *(sent, received, by, by_start, ended, wait, task.back_at, count, last_row, flags, load),
+            *(chunk.args[place] or None, chunk.kwargs[place] or None, error or None),
+        )
+
+    def _set_texts(self, task: Task, chunk: Chunk, place: int, now: tuple[int, int, int]) -> None:
+        """Arguments stay as they were first known; of the rest, what is not the last is known as earlier."""
+        text = self._texts.id_of
+        if task.args is not None and not chunk.args[place]:
+            chunk.args[place] = text(task.args)
+            chunk.texts_changed = True
+        if task.kwargs is not None and not chunk.kwargs[place]:
+            chunk.kwargs[place] = text(task.kwargs)
+            chunk.texts_changed = True
+        before = (chunk.result[place], chunk.error[place], chunk.traceback[place])
+        if now != before:
+            chunk.result[place], chunk.error[place], chunk.traceback[place] = now
+            chunk.texts_changed = True
+            self._earlier += [(old, task.row) for old in before if old and old not in now]
+
+    def _flags(self, task: Task, before: int) -> int:
+        root = task.root
+        flags = before & (OWN_ID | KIN)
+        if (task.parent is not None or (root is not None and root != task.id)) and not flags & KIN:
+            self._add_kin(task)
+            flags |= KIN
+        if task.over:
+            flags |= OVER
+        if task.twice:
+            flags |= TWICE
+        if task.args_cut:
+            flags |= ARGS_CUT
+        return flags
+
+    def _add_kin(self, task: Task) -> None:
+        part = task.row >> PART_BITS
+        kin = [None if one is None else ids.packed(one) for one in (task.root, task.parent)]
+        self._kin.append((task.row, *kin))
+        self._by_kin += {(part, ids.hash_of(one), task.row) for one in kin if one is not None}
+
+    def _identify(self, task: Task, chunk: Chunk, place: int) -> ids.Packed:
+        """The new task's id, as it is stored; known from now on."""
+        key = self._keys.pop(task.id) if task.id in self._keys else _key(task.id)
+        stored, hashed = key
+        self._by_id.append((task.row >> PART_BITS, hashed, task.row))
+        self._seen.add(hashed)
+        if isinstance(stored, str):
+            chunk.flags[place] = OWN_ID
+        chunk.ids[16 * place : 16 * place + 16] = ids.key16(stored)
+        chunk.ids_changed = True
+        return stored
+
+    def _write_attempts(self, task: Task, last: Attempt) -> tuple[int, int, int]:
+        """Rows of the attempts that are new or may have changed; the last one's result, error, traceback."""
+        attempts, text, words, first_row = (
+            task.attempts,
+            self._texts.id_of,
+            self._words,
+            task.row << ATTEMPT_BITS,
+        )
+        several = len(attempts) > 1
+        few = len(attempts) - _FEW
+        now = (0, 0, 0)
+        for n, attempt in enumerate(attempts):
+            if not attempt.row:
+                attempt.row = first_row | n if n < MOST_ATTEMPTS else first_row | MOST_ATTEMPTS - 1
+            elif n < few and attempt is not last and attempt.row not in self._unsettled:
+                continue
+            state = attempt.state
+            result, error, traceback = text(attempt.result), text(attempt.error), text(attempt.traceback)
+            self._attempts.append(
+                (
+                    *(attempt.row, words.get(attempt.name) or self._word(attempt.name)),
+                    *(words.get(attempt.service) or self._word(attempt.service), attempt.start, attempt.pid),
+                    *(attempt.received, attempt.started, attempt.ended),
+                    *((words.get(state) or self._word(state)) if state else 0, attempt.retries),
+                    *(attempt.run, attempt.cpu, error or None, traceback or None, result or None),
+                    attempt.requeued,
+                )
+            )
+            if attempt is last:
+                now = (result, error, traceback)
+            elif several:
+                self._earlier += [(one, task.row) for one in (result, error, traceback) if one]
+            if few >= 0:
+                self._settle(attempt)
+        return now
+
+    def _settle(self, attempt: Attempt) -> None:
+        """Of a task with many attempts: those without their last word are written again with it."""
+        if attempt.state in ("", CUT):
+            self._unsettled[attempt.row] = None
+        else:
+            self._unsettled.pop(attempt.row, None)
+
+    def _write_receipts(self, task: Task) -> tuple[int | None, int | None]:
+        """A single plain receipt is part of the task's row (its worker and start); others have rows."""
+        receipts = task.receipts
+        if len(receipts) == 1:
+            only = receipts[0]
+            if only.eta is None and not only.redelivered and not only.retries and only.t == task.received:
+                return self._words.get(only.service) or self._word(only.service), only.start
+        row = task.row
+        for n in range(self._delivered.get(row, 0), len(receipts)):
+            self._deliveries.append(self._delivery(row, n, receipts[n]))
+        if task.over:
+            self._delivered.pop(row, None)
+        else:
+            waits = (n for n, receipt in enumerate(receipts) if receipt.open)
+            self._delivered[row] = next(waits, len(receipts))
+        return None, None
+
+    def _delivery(self, row: int, n: int, receipt: Receipt) -> tuple[Any, ...]:
+        worker = self._words.get(receipt.service) or self._word(receipt.service)
+        told = (receipt.redelivered, receipt.retries, receipt.eta, receipt.open)
+        return row, n, receipt.t, worker, receipt.start, *told
+
+    def _word(self, text: str) -> int:
+        """The number of a name of anything, which is new as a rule."""
+        number = self._words.get(text)
+        if number is None:
+            number = self._words[text] = len(self._words)
+            self._new_words.append((number, ids.clean(text)))
+        return number
+
+
+def _key(task_id: str) -> tuple[ids.Packed, int]:
+    stored = ids.packed(task_id)
+    return stored, ids.hash_of(stored)
+
+
+def _started(attempt: Attempt) -> float:
+    return attempt.started
+
+
+def _wait(task: Task) -> float | None:
+    """From sent (else received; from the ETA if that is later) to the first start."""
+    attempts, receipts = task.attempts, task.receipts
+    first = attempts[0].started if len(attempts) == 1 else min(attempt.started for attempt in attempts)
+    since = task.sent if task.sent is not None else task.received
+    if since is None:
+        return None
+    eta = receipts[0].eta if receipts else None
+    if eta is not None and eta > since:
+        since = eta
+    return max(0.0, first - since)
