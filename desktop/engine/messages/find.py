@@ -43,8 +43,12 @@ class Finder:
         return True
 
     def queues(self) -> tuple[str, ...]:
-        """In the order of their names."""
-        return tuple(sorted({*self._before[0], *self._queues, *self._bindings.queues()}))
+        """In which messages wait, in the order of their names."""
+        return tuple(sorted(self._before[0] | self._queues))
+
+    def bound(self) -> tuple[str, ...]:
+        """That somebody once declared; kombu takes none of them back, so most stay for ever."""
+        return tuple(sorted(self._bindings.queues()))
 
     def left(self) -> tuple[str, ...]:
         """Keys under which a purge that broke off has left messages."""

@@ -93,7 +93,7 @@ class BrokerLook:
         return self._link.ask(lambda client: self._look(client, names))
 
     def queues(self) -> tuple[str, ...]:
-        """Names of the queues of tasks that the broker knows: with messages waiting, or bound to an exchange.
+        """Names of the queues in which tasks wait, whether anybody consumes them or not.
 
         Looks on a little at each call, so it is for calling once a second: in a broker of up to 2,000 keys
         each call sees everything, in a larger one a round takes as many calls as it has thousands of keys.
@@ -101,6 +101,10 @@ class BrokerLook:
         """
         self._link.ask(self._finder.look)
         return self._finder.queues()
+
+    def bound(self) -> tuple[str, ...]:
+        """Names of the queues that somebody once declared, empty ones too, as `queues` found them."""
+        return self._finder.bound()
 
     def left(self) -> tuple[str, ...]:
         """Keys of purges that are under way or broke off in the middle, as `queues` found them."""
