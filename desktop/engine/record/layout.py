@@ -5,13 +5,15 @@ Little-endian. A time or duration that is not known is NaN; 0 is "none" for word
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
+
+Code = Literal["d", "f", "H", "B", "I"]  # of `struct`
 
 CHUNK: Final = 256  # tasks: those with (row - 1) // 256 == chunk
 MOST = 65_535  # of a 16-bit column: what is larger counts as this
 
 # (name, code of `struct`): times in seconds since the epoch, durations in seconds.
-FACTS: Final = (
+FACTS: Final[tuple[tuple[str, Code], ...]] = (
     ("sent", "d"),
     ("received", "d"),
     ("started", "d"),  # the last attempt
@@ -28,14 +30,17 @@ FACTS: Final = (
     ("flags", "B"),
 )
 # Ids of texts: of the task, and of its last attempt.
-TEXTS: Final = (("args", "I"), ("kwargs", "I"), ("result", "I"), ("error", "I"), ("traceback", "I"))
+TEXTS: Final[tuple[tuple[str, Code], ...]] = (
+    *(("args", "I"), ("kwargs", "I")),
+    *(("result", "I"), ("error", "I"), ("traceback", "I")),
+)
 
-_SIZES: Final = {"d": 8, "f": 4, "H": 2, "B": 1, "I": 4}
+_SIZES: Final[dict[Code, int]] = {"d": 8, "f": 4, "H": 2, "B": 1, "I": 4}
 
 
-def offsets(columns: tuple[tuple[str, str], ...]) -> dict[str, tuple[int, str, int]]:
+def offsets(columns: tuple[tuple[str, Code], ...]) -> dict[str, tuple[int, Code, int]]:
     """Where each column begins in a blob: (byte, code, bytes of one value)."""
-    found: dict[str, tuple[int, str, int]] = {}
+    found: dict[str, tuple[int, Code, int]] = {}
     at = 0
     for name, code in columns:
         found[name] = (at, code, _SIZES[code])

@@ -33,8 +33,9 @@ STATES: tuple[TaskState, ...] = (
 )
 CODES: Mapping[TaskState, int] = {state: code for code, state in enumerate(STATES)}
 
-# Bits of `flags`. OWN_ID: the id is no UUID; KIN: it is in `kin`; OPEN: its one receipt waits for a run.
-OVER, TWICE, ARGS_CUT, OWN_ID, KIN, OPEN = 1, 2, 4, 8, 16, 32
+# Bits of `flags`. OWN_ID: the id is no UUID; KIN: it is in `kin`; OPEN: its one receipt waits for a run;
+# COUNTED: it is written, which tells it from the empty places of its chunk.
+OVER, TWICE, ARGS_CUT, OWN_ID, KIN, OPEN, COUNTED = 1, 2, 4, 8, 16, 32, 64
 
 _TABLES = f"""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -58,7 +59,8 @@ CREATE TABLE delivery(
 CREATE TABLE kin(task INTEGER PRIMARY KEY, root, parent);
 CREATE TABLE by_id(part INTEGER, hash INTEGER, task INTEGER, PRIMARY KEY(part, hash, task)) WITHOUT ROWID;
 CREATE TABLE by_kin(part INTEGER, hash INTEGER, task INTEGER, PRIMARY KEY(part, hash, task)) WITHOUT ROWID;
-CREATE TABLE earlier_text(text INTEGER, task INTEGER, PRIMARY KEY(text, task)) WITHOUT ROWID;
+CREATE TABLE earlier_text(
+  text INTEGER, task INTEGER, kind INTEGER, PRIMARY KEY(text, task, kind)) WITHOUT ROWID;
 CREATE TABLE facts(chunk INTEGER PRIMARY KEY, version INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE INDEX facts_version ON facts(version);
 CREATE TABLE ids(chunk INTEGER PRIMARY KEY, data BLOB NOT NULL);

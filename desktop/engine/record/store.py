@@ -43,7 +43,7 @@ class Store:
         }
         self._positions: dict[str, int] = dict(self._reader.execute("SELECT file, offset FROM ledger"))
         self._number = int(self._reader.execute("SELECT coalesce(max(version), 0) FROM facts").fetchone()[0])
-        self._tasks = TaskRows(self._reader)
+        self._tasks = TaskRows(self._reader, self._meta.get("counts", {}))
         self._samples = Samples(self._reader)
         self._marks: list[tuple[float, str, str, str]] = []
         self._changed_meta: dict[str, Any] = {}
@@ -120,7 +120,8 @@ class Store:
             if self._positions.get(file) != offset:
                 self._positions[file] = self._changed_positions[file] = offset
         batch = Batch(self._number + 1)
-        self._tasks.drain(batch, self._sink.committed)
+        if self._tasks.drain(batch, self._sink.committed):
+            self.put("counts", self._tasks.counts())
         samples = self._samples.drain()
         batch.add(_SERIES, samples.series)
         batch.add(_PIECE, samples.pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import nan
 from typing import Any, Final
 
@@ -15,11 +15,13 @@ from desktop.engine.record.schema import (
     ARGS_CUT,
     ATTEMPT_BITS,
     CODES,
+    COUNTED,
     KIN,
     OPEN,
     OVER,
     OWN_ID,
     PART_BITS,
+    STATES,
     TWICE,
 )
 from desktop.engine.record.sink import Batch
@@ -49,7 +51,7 @@ _DELIVERY: Final = "INSERT OR REPLACE INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?, 
 _KIN: Final = "INSERT OR REPLACE INTO kin VALUES(?, ?, ?)"
 _BY_ID: Final = "INSERT OR REPLACE INTO by_id VALUES(?, ?, ?)"
 _BY_KIN: Final = "INSERT OR REPLACE INTO by_kin VALUES(?, ?, ?)"
-_EARLIER: Final = "INSERT OR IGNORE INTO earlier_text VALUES(?, ?)"
+_EARLIER: Final = "INSERT OR IGNORE INTO earlier_text VALUES(?, ?, ?)"
 _WORD: Final = "INSERT OR REPLACE INTO word VALUES(?, ?)"
 _TEXT: Final = "INSERT OR REPLACE INTO text VALUES(?, ?)"
 _FACTS: Final = "INSERT OR REPLACE INTO facts VALUES(?, ?, ?)"
@@ -63,7 +65,9 @@ _KEYS: Final = 50_000  # packed ids kept between the question for a task and its
 class TaskRows:
     """Turns tasks into the rows of a batch."""
 
-    def __init__(self, reader: sqlite3.Connection) -> None:
+    def __init__(self, reader: sqlite3.Connection, counts: Mapping[str, Any]) -> None:
+        self._states = [int(counts.get("states", {}).get(state, 0)) for state in STATES]
+        self._twice = int(counts.get("ran_twice", 0))
         self._words = {text: number for number, text in reader.execute("SELECT id, text FROM word")}
         self._words[""] = 0
         self._last = int(reader.execute("SELECT coalesce(max(row), 0) FROM task").fetchone()[0])
@@ -85,7 +89,7 @@ class TaskRows:
         self._kin: list[tuple[Any, ...]] = []
         self._by_id: list[tuple[int, int, int]] = []
         self._by_kin: list[tuple[int, int, int]] = []
-        self._earlier: list[tuple[int, int]] = []
+        self._earlier: list[tuple[int, int, int]] = []
         self._new_words: list[tuple[int, str]] = []
         self._written: dict[str, Task] = {}
 
@@ -103,10 +107,10 @@ class TaskRows:
         """A task of the batch that is being made."""
         return self._written.get(task_id)
 
-    def drain(self, batch: Batch, committed: int) -> None:
-        """Put everything since the last call into the batch."""
+    def drain(self, batch: Batch, committed: int) -> bool:
+        """Put everything since the last call into the batch; False when there is nothing."""
         if not self._written:
-            return
+            return False
         facts, texts, packed = self._chunks.drain(batch.number, committed)
         self._by_id.sort()
         self._by_kin.sort()
@@ -126,8 +130,9 @@ class TaskRows:
             (_IDS, packed),
         ):
             batch.add(sql, rows)
-        batch.tasks = dict(self._written)
+        batch.tasks = self._written
         self._clear()
+        return True
 
     def write(self, tasks: Iterable[Task]) -> None:
         """Copy the tasks into rows, and their facts into their chunks."""
@@ -175,6 +180,7 @@ class TaskRows:
         if by is not None and task.receipts[0].open:
             flags |= OPEN
         state, load, count = CODES[task.place], task.load, len(attempts)
+        self._count(chunk, place, state, flags)
         chunk.sent[place] = nan if sent is None else sent
         chunk.received[place] = nan if received is None else received
         chunk.ended[place] = nan if ended is None else ended
@@ -192,6 +198,18 @@ class TaskRows:
             *(chunk.args[place] or None, chunk.kwargs[place] or None, error or None),
         )
 
+    def _count(self, chunk: Chunk, place: int, state: int, flags: int) -> None:
+        counts = self._states
+        if chunk.flags[place] & COUNTED:
+            counts[chunk.state[place]] -= 1
+        counts[state] += 1
+        self._twice += (flags & TWICE > 0) - (chunk.flags[place] & TWICE > 0)
+
+    def counts(self) -> dict[str, Any]:
+        """For `meta`: how many tasks there are, by state, and how many ran twice."""
+        states = {str(state): count for state, count in zip(STATES, self._states, strict=True) if count}
+        return {"tasks": self._last, "states": states, "ran_twice": self._twice}
+
     def _set_texts(self, task: Task, chunk: Chunk, place: int, now: tuple[int, int, int]) -> None:
         """Arguments stay as they were first known; of the rest, what is not the last is known as earlier."""
         text = self._texts.id_of
@@ -205,11 +223,13 @@ class TaskRows:
         if now != before:
             chunk.result[place], chunk.error[place], chunk.traceback[place] = now
             chunk.texts_changed = True
-            self._earlier += [(old, task.row) for old in before if old and old not in now]
+            self._earlier += [
+                (old, task.row, kind) for kind, old in enumerate(before) if old and old != now[kind]
+            ]
 
     def _flags(self, task: Task, before: int) -> int:
         root = task.root
-        flags = before & (OWN_ID | KIN)
+        flags = before & (OWN_ID | KIN) | COUNTED
         if (task.parent is not None or (root is not None and root != task.id)) and not flags & KIN:
             self._add_kin(task)
             flags |= KIN
@@ -270,7 +290,8 @@ class TaskRows:
             if attempt is last:
                 now = (result, error, traceback)
             elif several:
-                self._earlier += [(one, task.row) for one in (result, error, traceback) if one]
+                texts = enumerate((result, error, traceback))
+                self._earlier += [(one, task.row, kind) for kind, one in texts if one]
             if few >= 0:
                 self._settle(attempt)
         return now

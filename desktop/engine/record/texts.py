@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-import orjson
+from desktop.engine.record.ids import clean
 
 PER_BLOCK = 256
 BLOCK_CHARS = 32_768  # a block that has so many is full: it is written anew with each batch until then
@@ -66,11 +66,13 @@ class Texts:
 
 
 def _array(bodies: list[str]) -> str:
+    """One text a line: no line end is in a JSON string, so that a search can take the array apart by them."""
+    array = json.dumps(bodies, ensure_ascii=False, separators=(",\n", ":"))
     try:
-        return orjson.dumps(bodies).decode()
-    except orjson.JSONEncodeError:  # lone surrogates
-        safe = [body.encode("utf-8", "backslashreplace").decode() for body in bodies]
-        return orjson.dumps(safe).decode()
+        array.encode()
+    except UnicodeEncodeError:  # lone surrogates
+        return _array([clean(body) for body in bodies])
+    return array
 
 
 class TextReader:
