@@ -31,6 +31,9 @@ from desktop.machine import (
 STAMP = VENV / "celery-desk.json"
 NEEDED = (3, 11)
 KNOWN = ("3.14", "3.13", "3.12", "3.11")  # tried in this order where `python3` is too old
+# Most tests wait for real workers: three at a time take half as long, also on two cores. A file's tests stay
+# together, for what they share.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
 # -- which Python
 
@@ -240,10 +243,10 @@ def run(given: bool, arguments: Sequence[str]) -> None:
 
 
 def test(given: bool, arguments: Sequence[str]) -> None:
-    """`make test`: every test."""
+    """`make test`: every test, side by side; with arguments, pytest with just those."""
     ensure(given, dev=True)
     ensure_libraries(window=False)
-    _go(str(venv_python()), "-m", "pytest", *arguments)
+    _go(str(venv_python()), "-m", "pytest", *(arguments or SIDE_BY_SIDE))
 
 
 def bench(given: bool, arguments: Sequence[str]) -> None:
