@@ -102,6 +102,9 @@ class FakeRunVerbs:
     def attach(self, url: str) -> Future[str]:
         return self._future("attach", (url,), "Attached.")
 
+    def enable_events(self, worker: str | None = None) -> Future[str]:
+        return self._future("enable_events", (worker,), "Task events are sent from now on.")
+
 
 def made_runs(now: float, count: int = 6) -> tuple[RunInfo, ...]:
     """Run folders as a person has them: one lives, one was killed, one is kept and one cannot be opened."""

@@ -169,7 +169,14 @@ class Desk(Protocol):
 
     # a stack that somebody else started
     def attach(self, url: str) -> Future[str]:
-        """Watch the workers of a broker; `stop` lets go of it. Nothing of it is ever started or killed."""
+        """Watch the workers of a broker; `stop` lets go of it. Nothing of it is ever started or killed.
+
+        The query of the URL may also name `global_keyprefix`, `event_exchange` and `control_exchange`. Ends
+        with DeskError where the broker cannot be reached.
+        """
+
+    def enable_events(self, worker: str | None = None) -> Future[str]:
+        """Ask workers of an attached stack, or one of them, to send the events of their tasks from now on."""
 
     # what a crashed panel left
     def resolve_leftover(self, session: str, how: str) -> Future[str]:

@@ -155,6 +155,7 @@ class WorkerSnapshot:
     done: int = 0  # attempts ended since the stack was started
     command: str = ""  # the line that starts it, without secrets
     waiting_for: int = 0  # while stopping warm: tasks it still waits for
+    mute: bool = False  # attached: it runs tasks and sends no events of them
 
     @property
     def name(self) -> str:

@@ -41,6 +41,7 @@ class MarkKind(StrEnum):
     SIGNAL = "signal"
     SETTINGS = "settings"
     LOAD = "load"
+    GAP = "gap"  # attached: events were missed
 
 
 @dataclass(frozen=True, slots=True)

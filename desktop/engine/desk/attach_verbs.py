@@ -12,3 +12,6 @@ class AttachVerbs:
 
     def attach(self, url: str) -> Future[str]:
         raise DeskError("Not built yet.")
+
+    def enable_events(self, worker: str | None = None) -> Future[str]:
+        raise DeskError("Not built yet.")

@@ -21,6 +21,7 @@ TONES: dict[MarkKind, str] = {
     MarkKind.STARTED: "busy",
     MarkKind.SETTINGS: "idle",
     MarkKind.LOAD: "accent",
+    MarkKind.GAP: "warn",
 }
 _GRAVITY = {kind: rank for rank, kind in enumerate(TONES)}
 
@@ -86,6 +87,7 @@ _POLYGONS = {
     MarkKind.RECOVERED: (3, -90.0),
     MarkKind.SIGNAL: (3, 90.0),
     MarkKind.LOAD: (4, 0.0),
+    MarkKind.GAP: (4, 45.0),
 }
 
 
