@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QDropEvent
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from desktop.engine.api import PrunePlan, RunInfo, StackSnapshot, StackState, Underway
 from desktop.ui.actions import Action
@@ -44,6 +44,7 @@ class RunCommands(QObject):
         self.chosen: RunInfo | None = None
         self.busy: Busy | None = None
         self._state, self._recorded, self._taken = StackState.STOPPED, False, False
+        _Drops(shell.window_widget(), self.open_run)
         self._timer = QTimer(self, interval=LOOK_MS)
         self._timer.timeout.connect(self._look)
         for action in self._verbs():
@@ -292,8 +293,28 @@ def _show_folder(folder: Path) -> None:
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
-def dropped_run(urls: Sequence[QUrl]) -> Path | None:
-    """The one run among what was dropped on the window: a zip, or a folder."""
+class _Drops(QObject):
+    """Opens what is dropped on the window: a zip of a run, or its folder."""
+
+    def __init__(self, window: QWidget, open_run: Callable[[Path], None]) -> None:
+        super().__init__(window)
+        self._open_run = open_run
+        window.setAcceptDrops(True)
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if not isinstance(event, QDropEvent):
+            return False
+        path = _run_of(event.mimeData().urls())
+        if path is None:
+            return False
+        event.acceptProposedAction()
+        if event.type() == QEvent.Type.Drop:
+            self._open_run(path)
+        return True
+
+
+def _run_of(urls: Sequence[QUrl]) -> Path | None:
     paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
     if len(paths) != 1:
         return None

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -29,7 +29,7 @@ from desktop.ui.memory import Memory
 from desktop.ui.page import PAGES, Page, PageInfo
 from desktop.ui.queue_commands import QueueCommands
 from desktop.ui.rail import Rail
-from desktop.ui.run_commands import RunCommands, dropped_run
+from desktop.ui.run_commands import RunCommands
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.tab_order import bring_to_eye, follow_layout
 from desktop.ui.theme import Scheme, Theme
@@ -70,7 +70,6 @@ class Window(QMainWindow):
         self.setWindowTitle("Celery Desk")
         self.setWindowIcon(icons.app_icon())
         self.setMinimumSize(*SMALLEST)
-        self.setAcceptDrops(True)
         self.bridge = Bridge(desk, self)
         self.commands = Actions(self)
         self.toasts = Toasts(self)
@@ -286,16 +285,6 @@ class Window(QMainWindow):
         self.close()
 
     # -- events
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self.bridge.taken and dropped_run(event.mimeData().urls()) is not None:
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        path = dropped_run(event.mimeData().urls())
-        if path is not None:
-            event.acceptProposedAction()
-            self.run_commands.open_run(path)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         focused = self.focusWidget()

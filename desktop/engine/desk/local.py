@@ -90,6 +90,9 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def _draw(self) -> StackSnapshot:
         run = self._run
+        opened = self._draw_opened(self._leftovers)
+        if opened is not None:
+            return opened
         if run is None:
             return snapshots.of_stopped(self.spec(), self._document.dirty, self._leftovers)
         return run.snapshot(self._leftovers)
@@ -111,11 +114,15 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         return end
 
     def series(self, name: str, seconds: float = 300.0) -> Series:
-        run = self._run
+        opened, run = self._opened_series(name, seconds), self._run
+        if opened is not None:
+            return opened
         return run.watch.history.read(name, seconds) if run is not None else Watch.empty()
 
     def log_lines(self, after: int = -1, limit: int = 5000) -> Sequence[LogLine]:
-        run = self._run
+        opened, run = self._opened_lines(after, limit), self._run
+        if opened is not None:
+            return opened
         return run.watch.logs.lines(after, limit) if run is not None else ()
 
     def catalog(self) -> Future[tuple[TaskInfo, ...]]:
@@ -148,6 +155,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
     def open_stack(self, path_or_name: str | Path) -> Future[str]:
         def take() -> str:
             self._must_be_stopped("take another stack")
+            self._let_go_of_opened()
             self._take_document(Document(read_stack(path_or_name)))
             return f"The stack '{self.spec().name}' is open."
 
@@ -162,6 +170,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def save_stack(self, path: Path | None = None) -> Future[str]:
         def save() -> str:
+            self._must_be_live()
             where = self._document.save(path)
             self._changed()
             return f"Saved {where.name}."
@@ -194,11 +203,13 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
             raise DeskError(f"The stack '{self.spec().name}' still runs.", f"Stop it to {to_do}.")
 
     def _running(self) -> Run:
+        self._must_be_live()
         if self._run is None or self._run.over:
             raise DeskError("The stack is not running.", "Start it first.")
         return self._run
 
     def _start(self, port: int | None, done: Future[str]) -> None:
+        self._must_be_live("Close it to start the stack.")
         if self._run is not None and not self._run.over:
             self._run.start_what_is_down(done)
             return
@@ -312,6 +323,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def add_worker(self, spec: WorkerSpec) -> Future[str]:
         def add() -> str:
+            self._must_be_live()
             if self.stopped():
                 self._document.add_worker(spec)
                 self._changed()
@@ -328,6 +340,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def _edit_worker(self, name: str, spec: WorkerSpec) -> str:
         """In a thread that may wait for the worker's answers."""
+        self._must_be_live()
         check_worker(spec)
         old = self._document.worker(name)
         if spec.name != name:
@@ -353,6 +366,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         return self._workers.submit(self._remove_worker, name, how)
 
     def _remove_worker(self, name: str, how: StopHow) -> str:
+        self._must_be_live()
         self._document.worker(name)
         if self.stopped():
             self._document.remove_worker(name)
@@ -426,6 +440,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
     def _adopt(self, record: sessions.Record) -> str:
         """The processes carry the crashed session's marker: it becomes ours."""
         self._must_be_stopped("take over another one")
+        self._let_go_of_opened()
         spec = parse_stack(record.stack_text, Path(record.stack_file) if record.stack_file else None)
         self._take_document(Document(spec, record.stack_text))
         if self._guard is not None:
@@ -449,6 +464,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
             log.exception("the stack did not end in time; the guardian ends it")
         if self._run is not None:
             self._run.close()
+        self._close_opened()
         self._loop.ask(self._close_session).result(timeout=CLOSE_LIMIT)
         self._loop.end()
         self._loop.join(timeout=CLOSE_LIMIT)

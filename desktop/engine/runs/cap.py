@@ -10,7 +10,7 @@ from pathlib import Path
 
 from desktop.engine import paths
 from desktop.engine.api import Cap, DeskError, PrunePlan, RunInfo
-from desktop.engine.runs.folders import delete_folder, note_of, written_now
+from desktop.engine.runs.folders import delete_folder, note_of, writers
 from desktop.engine.supervise.outcome import plural
 
 _HEAD = """\
@@ -97,12 +97,12 @@ def prune(agreed: PrunePlan, spared: Collection[Path] = ()) -> str:
 
     Raises DeskError, with how far it came, for a folder that cannot be deleted.
     """
-    busy, gone, freed, stays = written_now(), 0, 0, 0
+    now, gone, freed, stays = writers(), 0, 0, 0
     for run, _ in agreed.runs:
         folder = run.folder
         if not folder.exists():
             continue
-        if folder.resolve() in busy or folder in spared or note_of(folder).kept:
+        if now.write(folder) or folder in spared or note_of(folder).kept:
             stays += 1
             continue
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
@@ -20,6 +21,7 @@ from desktop.engine.stack.problems import did_you_mean
 from desktop.engine.supervise import session as sessions
 
 DATABASE, STACK, NOTE, LOGS, LEDGER = "run.db", "stack.toml", "run.toml", "logs", "ledger"
+RECORDER = "recorder.lock"  # held by the recorder while it writes
 GOING = ".deleted-"  # a folder that is being deleted has this before its name
 _LONGEST_NOTE = 2_000
 
@@ -79,9 +81,35 @@ def files_of(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                         yield Path(entry.path), found
 
 
-def written_now() -> dict[Path, int]:
-    """Run folders that are still written, with their panel: a living one, or what a crashed one left."""
-    return {Path(record.run_folder).resolve(): record.panel_pid for record in sessions.recording()}
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Who writes run folders now."""
+
+    folders: frozenset[Path]
+
+    def write(self, folder: Path) -> bool:
+        """Whether it grows: its panel lives, or has left workers, or its recorder has not ended yet."""
+        return folder.resolve() in self.folders or held(folder / RECORDER)
+
+
+def writers() -> Writers:
+    """By the sessions of this user, as they are at this moment."""
+    return Writers(frozenset(Path(record.run_folder).resolve() for record in sessions.recording()))
+
+
+def held(lock: Path) -> bool:
+    """Whether a living process holds a lock file."""
+    try:
+        handle = os.open(lock, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def stamp_of(name: str) -> float | None:
