@@ -1,5 +1,7 @@
 """The command line. Without a command it opens the window."""
 
+# ruff: noqa: D301  (the \b in the help texts is the character by which click leaves the lines below it alone)
+
 from __future__ import annotations
 
 import sys
@@ -27,7 +29,7 @@ class _Commands(click.Group):
 @click.option("--page", metavar="NAME", hidden=True, help="The page to open first.")
 @click.pass_context
 def cli(ctx: click.Context, stack: str | None, page: str | None) -> None:
-    r"""Start, shape, load, watch and break a Celery stack on this machine.
+    """Start, shape, load, watch and break a Celery stack on this machine.
 
     Without a command the window opens.
 
@@ -73,7 +75,7 @@ def cli(ctx: click.Context, stack: str | None, page: str | None) -> None:
 def up(
     stack: str, as_json: bool, seconds: float | None, port: int | None, grace: float, leftovers: str
 ) -> None:
-    r"""Start a stack and supervise it until Ctrl-C.
+    """Start a stack and supervise it until Ctrl-C.
 
     The first Ctrl-C stops the workers warm (running tasks finish), the second cold, the third kills.
 
@@ -114,7 +116,7 @@ def up(
 @click.option("--seed", type=int, default=0, show_default=True, help="The order of a mix.")
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines.")
 def load(**options: Any) -> None:
-    r"""Submit a workload to a stack that runs.
+    """Submit a workload to a stack that runs.
 
     STACK_OR_RUN is the name or the file of a running stack, or its run folder.
 
@@ -128,10 +130,141 @@ def load(**options: Any) -> None:
     sys.exit(run_load(**options))
 
 
+@cli.command("open")
+@click.argument("run")
+@click.option("--page", metavar="NAME", hidden=True, help="The page to open first.")
+def open_command(run: str, page: str | None) -> None:
+    """Open the window on a recorded run.
+
+    RUN is a run folder, a zip of one, the name of a run that `runs` lists, or "latest".
+
+    \b
+    Examples:
+      celery-desk open latest
+      celery-desk open 20261122-101500-laptop
+      celery-desk open ./from-a-colleague.zip
+    """
+    from desktop.commands.open import open_run
+
+    sys.exit(open_run(run, page))
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def runs(ctx: click.Context, as_json: bool) -> None:
+    """List the recorded runs; pack, note and delete them.
+
+    \b
+    Examples:
+      celery-desk runs
+      celery-desk runs --json
+      celery-desk runs pack latest ./run.zip
+      celery-desk runs prune --older 30
+    """
+    if ctx.invoked_subcommand is None:
+        from desktop.commands.runs import list_runs
+
+        sys.exit(list_runs(as_json))
+
+
+@runs.command("pack")
+@click.argument("run")
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.zip")
+def runs_pack(run: str, out: Path) -> None:
+    """Write a run into one zip, without passwords; a living one as it is now.
+
+    Its logs may name folders of this machine.
+
+    \b
+    Examples:
+      celery-desk runs pack latest ./run.zip
+      celery-desk runs pack 20261122-101500-laptop ./before-the-fix.zip
+    """
+    from desktop.commands.runs import pack_run
+
+    sys.exit(pack_run(run, out))
+
+
+@runs.command("prune")
+@click.option("--older", type=click.FloatRange(min=0), metavar="DAYS", help="Those that ended before.")
+@click.option(
+    "--bytes", "size", type=click.IntRange(min=0), metavar="N", help="The oldest, until all take no more."
+)
+@click.option(
+    "--runs", "most", type=click.IntRange(min=0), metavar="N", help="The oldest, until so many are left."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only show them.")
+def runs_prune(older: float | None, size: int | None, most: int | None, yes: bool, dry_run: bool) -> None:
+    """Show which old runs are over the cap, ask, and delete them.
+
+    Options take the place of the cap that is remembered, for this once. Living and kept runs stay.
+
+    \b
+    Examples:
+      celery-desk runs prune --dry-run
+      celery-desk runs prune --older 30
+      celery-desk runs prune --bytes 1000000000 --yes
+    """
+    from desktop.commands.runs import prune
+
+    sys.exit(prune(older, size, most, yes, dry_run))
+
+
+@runs.command("cap")
+@click.option("--bytes", "size", metavar="N|none", help="All runs together.")
+@click.option("--days", metavar="N|none", help="How old a run may be.")
+@click.option("--runs", "most", metavar="N|none", help="How many there may be.")
+def runs_cap(size: str | None, days: str | None, most: str | None) -> None:
+    """Say or change how much of old runs is kept. Nothing is deleted by it.
+
+    \b
+    Examples:
+      celery-desk runs cap
+      celery-desk runs cap --days 30 --runs none
+    """
+    from desktop.commands.runs import change_cap
+
+    sys.exit(change_cap(size, days, most))
+
+
+@runs.command("note")
+@click.argument("run")
+@click.argument("text", required=False)
+@click.option("--keep/--let-go", default=None, help="Whether it stays, whatever the cap says.")
+def runs_note(run: str, text: str | None, keep: bool | None) -> None:
+    """Say or change the note of a run, and whether it is kept.
+
+    \b
+    Examples:
+      celery-desk runs note latest "before the fix of the payments queue" --keep
+      celery-desk runs note latest --let-go
+    """
+    from desktop.commands.runs import note_run
+
+    sys.exit(note_run(run, text, keep))
+
+
+@runs.command("delete")
+@click.argument("run")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def runs_delete(run: str, yes: bool) -> None:
+    """Delete one run.
+
+    \b
+    Example:
+      celery-desk runs delete 20261122-101500-laptop
+    """
+    from desktop.commands.runs import delete_run
+
+    sys.exit(delete_run(run, yes))
+
+
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="The findings as one JSON object.")
 def doctor(as_json: bool) -> None:
-    r"""Say what this machine has and lacks, and the one command that mends each.
+    """Say what this machine has and lacks, and the one command that mends each.
 
     \b
     Examples:
@@ -160,7 +293,7 @@ def doctor(as_json: bool) -> None:
     help="How long it runs under load before the pictures.",
 )
 def shots(out: Path, stack: str, seconds: float) -> None:
-    r"""Run the sample stack under load and save every page as PNG, light and dark, in two sizes.
+    """Run the sample stack under load and save every page as PNG, light and dark, in two sizes.
 
     \b
     Example:

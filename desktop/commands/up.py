@@ -14,6 +14,8 @@ import click
 
 from desktop.engine.api import Leftover, ServiceEvent, State, StopHow
 from desktop.engine.desk import LocalDesk
+from desktop.engine.runs.cap import over_the_cap, plan, read_cap
+from desktop.engine.runs.catalog import all_runs
 from desktop.engine.stack.parse import read_stack
 
 _WAYS = (StopHow.WARM, StopHow.COLD, StopHow.KILL)
@@ -64,7 +66,14 @@ class Up:
             self._supervise(desk)
         finally:
             desk.close()
+        self._tell_cap()
         return 1 if self._crash_loop else 0
+
+    def _tell_cap(self) -> None:
+        """Nothing is deleted by itself; a line says that there is something to look at."""
+        over = over_the_cap(plan(read_cap(), all_runs(counts=False)))
+        if over:
+            self._say(f"{over} `celery-desk runs prune` shows and deletes them.")
 
     def _signalled(self, number: int, _frame: FrameType | None) -> None:
         self._inbox.put(signal.Signals(number))

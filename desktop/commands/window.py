@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 DEFAULT_STACK = "laptop"
 
 
-def open_window(stack: str | None = None, page: str | None = None) -> int:
-    """Open the window on a stack and stay until it is closed. Returns the exit code.
+def open_window(stack: str | None = None, page: str | None = None, run: Path | None = None) -> int:
+    """Open the window on a stack, or on a recorded run, and stay until it is closed. Returns the exit code.
 
-    A window that is open already takes the stack and comes to the front instead. Raises DeskError, before
-    any window, for a stack file that cannot be read.
+    A window that is open already takes the stack or run and comes to the front instead. Raises DeskError,
+    before any window, for a stack file that cannot be read.
     """
     from desktop.ui.app import run_window
 
@@ -31,7 +31,7 @@ def open_window(stack: str | None = None, page: str | None = None) -> int:
         return desks[0]
 
     try:
-        return run_window(make, page, asked)
+        return run_window(make, page, asked, run=run)
     finally:
         for desk in desks:
             desk.close()

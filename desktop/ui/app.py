@@ -46,30 +46,32 @@ def run_window(
     page: str | None = None,
     stack: Path | None = None,
     pages: Sequence[PageInfo] = PAGES,
+    run: Path | None = None,
 ) -> int:
     """Open the window and run until it is closed; the exit code of the program.
 
     `desk` may be a function: it is called when the window is painted, and only if no window of this
     user is open yet; its DeskError ends the program. `stack` is the file that was asked for: a window
-    that is open already takes it. The desk is not closed: that is for whoever made it.
+    that is open already takes it; `run` is a recorded run that is opened, here or there. The desk is not
+    closed: that is for whoever made it.
     """
     if not _has_display():
         print(NO_DISPLAY, file=sys.stderr)
         return 1
     app = make_application()
-    if hand_over(stack):
+    if hand_over(stack, run):
         print(ALREADY_OPEN)
         return 0
-    return _Run(app, desk, page, pages).run()
+    return _Run(app, desk, page, pages, run).run()
 
 
-def hand_over(stack: Path | None) -> bool:
+def hand_over(stack: Path | None, run: Path | None = None) -> bool:
     """Whether a window that is open already took it."""
     if not may_be_open():
         return False
     from desktop.ui import single
 
-    return single.hand_over(stack)
+    return single.hand_over(stack, run)
 
 
 class _Run:
@@ -81,8 +83,9 @@ class _Run:
         desk: Desk | Callable[[], Desk],
         page: str | None,
         pages: Sequence[PageInfo],
+        run: Path | None,
     ) -> None:
-        self._app, self._desk = app, desk
+        self._app, self._desk, self._wanted = app, desk, run
         memory = Memory.of_user()
         Theme.current.apply(app, _remembered_scheme(memory))
         self._window = Window(None if callable(desk) else desk, page, memory, pages)
@@ -114,6 +117,8 @@ class _Run:
         try:
             if callable(self._desk):
                 self._window.take(self._desk())
+                if self._wanted is not None:
+                    self._window.run_commands.open_run(self._wanted)
                 # What was imported is no garbage. Each full search through it held the window up for 50 to
                 # 130 ms (measured under load); set aside, it is not searched any more.
                 QTimer.singleShot(SETTLED_MS, self._window, gc.freeze)

@@ -14,13 +14,16 @@ from desktop.ui.calling import calling_name
 PATIENCE_MS = 2000
 
 
-def hand_over(stack: Path | None) -> bool:
-    """Ask the window that is open already to come forward, with this stack file. False: there is none."""
+def hand_over(stack: Path | None, run: Path | None = None) -> bool:
+    """Ask the window that is open already to come forward, with this stack file or recorded run.
+
+    False: there is none.
+    """
     socket = QLocalSocket()
     socket.connectToServer(calling_name())
     if not socket.waitForConnected(PATIENCE_MS):
         return False
-    said = {"stack": str(stack.absolute()) if stack else None}
+    said = {key: str(path.absolute()) for key, path in (("stack", stack), ("run", run)) if path}
     socket.write(json.dumps(said).encode() + b"\n")
     socket.waitForBytesWritten(PATIENCE_MS)
     # The answer may have come with the writing; waiting for it then would be for a second one.
@@ -33,7 +36,7 @@ def hand_over(stack: Path | None) -> bool:
 class Listener(QObject):
     """Hears of further starts."""
 
-    asked = Signal(object)  # Path of the stack file, or None
+    asked = Signal(object, object)  # Path of the stack file, and of a recorded run; None where there is none
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -61,16 +64,17 @@ class Listener(QObject):
         socket = self.sender()
         if not isinstance(socket, QLocalSocket) or not socket.canReadLine():
             return
-        stack = _stack_of(bytes(socket.readLine().data()))
+        stack, run = _asked_of(bytes(socket.readLine().data()))
         socket.write(b"ok\n")
         socket.flush()
-        self.asked.emit(stack)
+        self.asked.emit(stack, run)
 
 
-def _stack_of(line: bytes) -> Path | None:
+def _asked_of(line: bytes) -> tuple[Path | None, Path | None]:
     try:
         said: Any = json.loads(line)
     except ValueError:
-        return None
-    stack = said.get("stack") if isinstance(said, dict) else None
-    return Path(stack) if isinstance(stack, str) else None
+        return None, None
+    given = [said.get(key) if isinstance(said, dict) else None for key in ("stack", "run")]
+    stack, run = (Path(path) if isinstance(path, str) else None for path in given)
+    return stack, run

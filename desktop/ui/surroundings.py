@@ -34,13 +34,13 @@ def surround(window: Window) -> list[Callable[[], None]]:
 
 
 class _Forward(QObject):
-    """A further start: come forward, and take the stack file it was given."""
+    """A further start: come forward, and take the stack file or the recorded run it was given."""
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)
         self._window = window
 
-    def come(self, stack: Path | None) -> None:
+    def come(self, stack: Path | None, run: Path | None) -> None:
         window = self._window
         if window.isMinimized():
             window.showNormal()
@@ -49,6 +49,8 @@ class _Forward(QObject):
         window.activateWindow()
         if stack is not None:
             window.stack_commands.open_stack(stack)
+        if run is not None:
+            window.run_commands.open_run(run)
 
 
 class _Signals(QObject):

@@ -60,7 +60,7 @@ def info_of(folder: Path, live: bool = False, counts: bool = True) -> RunInfo:
             known["problem"] = str(error)
     else:
         # Recorded by a version without a database, or killed before it was made: its ledger has the tasks.
-        known |= {"complete": False, "clean": False}
+        known["complete"] = False
     ended = None if live else known.pop("ended", None) or _last_written(folder)
     known.pop("ended", None)
     size = size_of(folder)

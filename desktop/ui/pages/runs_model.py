@@ -13,7 +13,7 @@ from desktop.engine.api import RunInfo
 from desktop.ui import icons
 from desktop.ui.states import Tone
 from desktop.ui.theme import Theme
-from desktop.ui.words import count, duration, memory
+from desktop.ui.words import duration, memory
 
 _Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -33,7 +33,9 @@ def state_of(run: RunInfo, shown: Path | None) -> tuple[Tone, str]:
         return Tone.BUSY, "Live"
     if run.folder == shown:
         return Tone.BUSY, "Open"
-    return (Tone.GOOD, "Ended well") if run.clean else (Tone.WARN, "Panel died")
+    if not run.clean:
+        return Tone.WARN, "Panel died"
+    return (Tone.GOOD, "Ended well") if run.complete else (Tone.IDLE, "Not read yet")
 
 
 def lasted(run: RunInfo) -> float:
@@ -176,10 +178,9 @@ def _hint(run: RunInfo, column: int) -> str:
         return f"{kept}{run.note}".strip()
     if run.problem:
         return run.problem
-    if column in (TASKS, FAILED, LOST, TWICE) and not run.complete:
-        return "Its panel died while it recorded: the figures are sure once it was opened."
-    if column == STATE:
-        return {True: "It was stopped and written to its end."}.get(
-            run.clean, "Its panel died while it recorded; opening it completes it from its ledger."
-        )
-    return f"{count(run.tasks, 'task')}, {run.folder}"
+    if not run.clean and column in (STATE, TASKS, FAILED, LOST, TWICE):
+        sure = "" if run.complete else " The figures are sure once it was opened."
+        return f"Its panel died while it recorded; opening completes it from its ledger.{sure}"
+    if not run.complete and column in (STATE, TASKS, FAILED, LOST, TWICE):
+        return "It has no database yet; opening it reads its ledger into one."
+    return "It was stopped, and written to its end." if column == STATE and not run.live else str(run.folder)
