@@ -171,6 +171,10 @@ def purge_losses(offer: PurgeOffer) -> list[str]:
     return said
 
 
+def _soon(seconds: float) -> str:
+    return f"in {duration(seconds)}" if seconds > 0 else "any moment"
+
+
 def restore_sentences(held: Sequence[Held], now: float) -> list[str]:
     """Whose messages come back, and what that means for their tasks."""
     by_worker: dict[str, list[Held]] = {}
@@ -179,7 +183,7 @@ def restore_sentences(held: Sequence[Held], now: float) -> list[str]:
     said = []
     for worker, parts in by_worker.items():
         times = [part.back_at for part in parts if part.back_at is not None]
-        alone = f"; by themselves they would be back in {duration(min(times) - now)}" if times else ""
+        alone = f"; by themselves they would be back {_soon(min(times) - now)}" if times else ""
         number = sum(part.stranded for part in parts)
         said.append(f"{count(number, 'message')} delivered to {worker or 'an unknown worker'}{alone}.")
     said.append("They go back into their queues now. A task that had begun runs again from the start.")

@@ -24,7 +24,6 @@ from desktop.engine.api import (
     Mark,
     MarkKind,
     PoolProcess,
-    QueueSnapshot,
     RunningTask,
     SignalOffer,
     StackSnapshot,
@@ -37,6 +36,7 @@ from desktop.engine.api import (
 from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from tests.support.fake_desk import FakeDesk
+from tests.ui import scenes_queues
 
 SIZES = ((1024, 680), (1280, 800), (1920, 1080))
 NOON = 1_790_000_000.0
@@ -137,10 +137,7 @@ def crowd(snapshot: StackSnapshot) -> StackSnapshot:
         _worker(base, name, pool, QUEUES[: 1 + at % 6] if at else QUEUES)
         for at, (name, pool) in enumerate(NAMES)
     )
-    queues = tuple(
-        QueueSnapshot(name, 1_204_331 // (at + 1) ** 3, {}, ("w1",) if at else ())
-        for at, name in enumerate(QUEUES)
-    )
+    queues = scenes_queues.crowded(QUEUES, workers, NOON)
     mix = Workload((TaskShare("tasks.sleep"),), rate=1200.0, name="A steady flood of small tasks for an hour")
     loads = (
         LoadSnapshot(3, mix, LoadState.SENDING, NOON - 900, 1_204_331, 0, 1_004_000, 1200.3),
@@ -167,9 +164,8 @@ def crowd(snapshot: StackSnapshot) -> StackSnapshot:
         per_second=1204.3,
     )
     spec = replace(snapshot.spec, name="the-shop-as-in-production", workers=tuple(w.spec for w in workers))
-    return replace(
-        snapshot, spec=spec, workers=workers, queues=queues, loads=loads, totals=totals, dirty=True
-    )
+    parts = {"queues": queues, "balance": scenes_queues.crowded_sum(queues), "loads": loads}
+    return replace(snapshot, spec=spec, workers=workers, totals=totals, dirty=True, **parts)
 
 
 def _in(worker: WorkerSnapshot, state: State, detail: str, **more: Any) -> WorkerSnapshot:
@@ -209,6 +205,7 @@ def trouble(snapshot: StackSnapshot) -> StackSnapshot:
         Path("runs/x"),
     )
     marks = (*snapshot.marks, Mark(NOON - 3, MarkKind.EXITED, "w4", LOOP.partition(" Its last")[0]))
+    snapshot = scenes_queues.troubled(snapshot)
     return replace(snapshot, state=StackState.TROUBLED, workers=workers, leftovers=(left,), marks=marks)
 
 
@@ -335,7 +332,7 @@ def _over_the_cap(window: Any) -> None:
     window.page.refresh()
 
 
-PAGES_OF = ("overview", "workers", "workloads", "runs", "logs")
+PAGES_OF = ("overview", "workers", "queues", "workloads", "runs", "logs")
 SHOTS = (
     *(Shot(f"calm-{page}", page) for page in PAGES_OF),
     *(Shot(f"stopped-{page}", page, state=StackState.STOPPED) for page in PAGES_OF),
@@ -355,6 +352,11 @@ SHOTS = (
     Shot("calm-palette", "overview", calm, lambda w: w.commands["view.palette"].trigger()),
     Shot("calm-sheet", "overview", calm, lambda w: w.commands["help.shortcuts"].trigger()),
     Shot("calm-toasts", "overview", calm, _toasts),
+    Shot("crowd-queues-below", "queues", crowd, scenes_queues.below),
+    Shot("calm-queues-message", "queues", calm, scenes_queues.message),
+    Shot("calm-queues-purge", "queues", crowd, scenes_queues.purge),
+    Shot("trouble-queues-restore", "queues", trouble, scenes_queues.restore),
+    Shot("trouble-queues-unserved", "queues", trouble, scenes_queues.unserved),
     Shot("calm-port", "overview", calm, _notices, StackState.STOPPED),
     Shot("calm-runs-packing", "runs", crowd, _pack),
     Shot("calm-runs-cap", "runs", calm, _small_cap),

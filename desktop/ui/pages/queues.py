@@ -14,6 +14,7 @@ from desktop.ui.pages.queues_sum import ENDED, SUBMITTED, SumStrip
 from desktop.ui.widgets.containers import row
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import label
+from desktop.ui.words import listed
 
 _LIST_WIDTH, _NARROW_LIST = 356, 280
 _NARROW = 1060  # px of the page below which the list gives room to the queue
@@ -85,7 +86,7 @@ class QueuesPage(Page):
             )
         elif stopped:
             self._stage.setCurrentWidget(self.off)
-            names = ", ".join(q.name for q in snapshot.queues)
+            names = listed([q.name for q in snapshot.queues])
             waits = f"Start it and see where every message of {names} is." if names else "Start it."
             self.off.say("The stack is stopped", waits)
         elif not snapshot.queues:

@@ -14,7 +14,7 @@ from desktop.ui.page import Shell
 from desktop.ui.pages.queues_places import unserved
 from desktop.ui.queue_commands import consume_key, stranded_of
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.containers import row
+from desktop.ui.widgets.flow_layout import FlowLayout
 from desktop.ui.widgets.labels import label
 from desktop.ui.widgets.menu_button import MenuButton
 from desktop.ui.words import count, duration, listed
@@ -29,8 +29,7 @@ class Banner(QWidget):
         self._sign = QLabel()
         self.title, self.sentence = label("", "section", wrap=True), label("", wrap=True)
         self.buttons = QWidget()
-        self.line = row()
-        self.buttons.setLayout(self.line)
+        self._flow = FlowLayout(self.buttons)
         words = QVBoxLayout()
         words.setSpacing(4)
         words.addWidget(self.title)
@@ -55,14 +54,14 @@ class Banner(QWidget):
 
     def take_buttons(self, buttons: Sequence[QWidget]) -> None:
         """Show other buttons."""
-        while (item := self.line.takeAt(0)) is not None:
+        while (item := self._flow.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
         for button in buttons:
-            self.line.addWidget(button)
-        self.line.addStretch(1)
+            self._flow.addWidget(button)
         self.buttons.setVisible(bool(buttons))
+        self.buttons.updateGeometry()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, theme = QPainter(self), Theme.current

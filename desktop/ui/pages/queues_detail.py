@@ -105,7 +105,7 @@ def _outlook(queue: QueueSnapshot) -> str:
         return "keeps up"
     if abs(shrinks) < 0.05 * max(queue.rate_in, queue.rate_out) or not (queue.rate_in or queue.rate_out):
         return "stays as it is"
-    return f"empty in {duration(queue.waiting / shrinks)}" if shrinks > 0 else f"grows by {_rate(-shrinks)}/s"
+    return f"empty in {duration(queue.waiting / shrinks)}" if shrinks > 0 else f"grows {_rate(-shrinks)}/s"
 
 
 class QueueDetail(Column):

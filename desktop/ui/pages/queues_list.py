@@ -174,10 +174,10 @@ class QueueRow(QAbstractButton):
         x, metrics = line.left(), QFontMetricsF(fonts.font("small"))
         for at, name in enumerate(queue.consumers):
             rest = len(queue.consumers) - at
-            more = f"+ {rest}"
-            room = line.right() - x - (metrics.horizontalAdvance(f"+ {rest - 1}") + 10 if rest > 1 else 0)
+            spare = metrics.horizontalAdvance("+ 00") + 16 if rest > 1 else 0.0
+            room = line.right() - x - spare
             if at and room < 15 + min(60.0, metrics.horizontalAdvance(name)):
-                write(painter, QRectF(x, line.top(), line.right() - x, 20), more, "small", "muted")
+                write(painter, QRectF(x, line.top(), line.right() - x, 20), f"+ {rest}", "small", "muted")
                 return
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.color_of(name))

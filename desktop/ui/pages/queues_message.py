@@ -87,6 +87,7 @@ class MessageDialog(Dialog):
         for button in (self.copy, self.task, close):
             button.setAccessibleName(button.text())
         close.setDefault(True)
+        close.setFocus()
         self.copy.clicked.connect(self._copy)
         self.task.clicked.connect(self._open_task)
         self.task.setVisible("page.tasks" in self._shell.commands)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QHeaderView, QToolButton
+from PySide6.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QToolButton
 
 from desktop.engine.api import DeskError, Message, MessagePage
 from desktop.ui import fonts, icons
@@ -92,7 +92,7 @@ class MessageModel(QAbstractTableModel):
         return (
             f"{message.position + 1:,}",
             message.task,
-            message.id,
+            message.id[:8],
             arguments(message) or "–",
             str(message.priority),
             eta_text(message.eta, self._now),
@@ -102,8 +102,16 @@ class MessageModel(QAbstractTableModel):
 
 
 # What gives way first where there is little room: column and the width from which it is shown.
-_FROM = {7: 660, 4: 600, 0: 540, 5: 470}
-_WIDTHS = ((0, 58), (2, 92), (4, 62), (5, 84), (6, 88), (7, 72))
+_FROM = {7: 820, 4: 720, 2: 600, 0: 540, 5: 470}
+_WIDTHS = ((0, 58), (2, 84), (4, 66), (5, 84), (6, 88), (7, 72))
+
+
+class _Begin(QStyledItemDelegate):
+    """Text of which the beginning is worth more than the end."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        super().initStyleOption(option, index)
+        option.textElideMode = Qt.TextElideMode.ElideRight
 
 
 class MessagesCard(Card):
@@ -120,6 +128,7 @@ class MessagesCard(Card):
         self._read_at = 0.0  # of time.monotonic: when the last reading was begun
         self.model = MessageModel()
         self.view = plain_table(self.model, "Waiting messages")
+        self.view.setItemDelegateForColumn(3, _Begin(self.view))
         self.where = label("", "small", "muted")
         self.back = _tool("Messages before these", "chevron-left")
         self.on = _tool("Messages after these", "chevron-right")

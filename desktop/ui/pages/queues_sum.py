@@ -17,8 +17,14 @@ from desktop.ui.widgets.state_pill import StatePill
 from desktop.ui.words import short
 
 _CENTRE = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter
-_TALL, _PAD, _SIGN = 46, 8, 14
-_WAYS = (("title", False), ("section", False), ("section", True))  # font of the numbers, written short
+_TALL, _PAD, _SIGN = 46, 6, 12
+# How it is written, the less room the further: font of the numbers, rounded or not, verdict in a line below.
+_WAYS = (
+    ("title", False, False),
+    ("section", False, False),
+    ("section", False, True),
+    ("section", True, True),
+)
 SUBMITTED, ENDED = "submitted", "ended"
 _TIPS = {
     SUBMITTED: "tasks that were sent, or were first seen at a worker or in a queue",
@@ -34,7 +40,7 @@ class SumCell(QAbstractButton):
         super().__init__()
         self.word = word
         self.number, self.lost = 0, 0
-        self._role, self._short = _WAYS[0]
+        self._role, self._short = _WAYS[0][:2]
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -127,7 +133,8 @@ class SumStrip(Card):
         self.sentence = label("", wrap=True)
         self.sentence.setContentsMargins(8, 0, 0, 2)
         self.sentence.setVisible(False)
-        line = QHBoxLayout()
+        self._line, self._below = QHBoxLayout(), QHBoxLayout()
+        line = self._line
         line.setSpacing(0)
         for word, cell in self.cells.items():
             if word != SUBMITTED:
@@ -136,8 +143,10 @@ class SumStrip(Card):
             cell.clicked.connect(lambda _checked=False, word=word: self.wanted.emit(word))
         line.addStretch(1)
         line.addWidget(self.verdict, 0, Qt.AlignmentFlag.AlignVCenter)
+        self._below.setSpacing(8)
+        self._below.addWidget(self.sentence, 1)
         self.body.addLayout(line)
-        self.add(self.sentence)
+        self.body.addLayout(self._below)
 
     def show_balance(self, balance: Balance | None) -> None:
         """Show where all messages are; without a balance there is nothing to show."""
@@ -159,13 +168,26 @@ class SumStrip(Card):
         self._fit()
 
     def _fit(self) -> None:
-        """The largest writing for which there is room."""
-        room = self.width() - 22 - 6 * _SIGN - self.verdict.sizeHint().width() - 8
-        for role, shortly in _WAYS:
-            if sum(cell.width_in(role, shortly) for cell in self.cells.values()) <= room:
+        """The largest writing for which there is room; the verdict goes below before a number is rounded."""
+        verdict = self.verdict.sizeHint().width() + 8
+        room = self.width() - 24 - 6 * _SIGN
+        for role, shortly, below in _WAYS:
+            needed = sum(cell.width_in(role, shortly) for cell in self.cells.values())
+            if needed <= room - (0 if below else verdict):
                 break
         for cell in self.cells.values():
             cell.write(role, shortly)
+        self._put_verdict(below)
+
+    def _put_verdict(self, below: bool) -> None:
+        if below == (self._below.indexOf(self.verdict) >= 0):
+            return
+        if below:
+            self._below.insertWidget(0, self.verdict, 0, Qt.AlignmentFlag.AlignTop)
+            self._below.setContentsMargins(8, 0, 0, 2)
+        else:
+            self._line.addWidget(self.verdict, 0, Qt.AlignmentFlag.AlignVCenter)
+            self._below.setContentsMargins(0, 0, 0, 0)
 
 
 def judge(balance: Balance) -> tuple[Tone, str, str]:

@@ -35,17 +35,13 @@ _SHOWN = 8  # workers before the table scrolls within itself
 
 
 def back_in(held: Held, now: float) -> str:
-    """When its stranded messages come back by themselves: "52 s", "52 s … 58 s", "any moment"."""
+    """When the first of its stranded messages comes back by itself: "52 s", "any moment"."""
     if not held.stranded:
         return ""
     if held.back_at is None:
         return "not known"
-    first = held.back_at - now
-    if first <= 0:
-        return "any moment"
-    last = (held.all_back_at or held.back_at) - now
-    words = duration(round(first))
-    return words if round(last) <= round(first) else f"{words} … {duration(round(last))}"
+    first = round(held.back_at - now)
+    return duration(first) if first > 0 else "any moment"
 
 
 def plain_table(model: QAbstractTableModel, name: str) -> QTableView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from desktop.ui import icons
 from desktop.ui.theme import Theme
@@ -31,7 +31,7 @@ class EmptyState(QWidget):
         column.addSpacing(4)
         for text in (self.title, self.sentence):
             text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            column.addWidget(text)
+            column.addLayout(_centred(text))
         if button is not None:
             column.addSpacing(8)
             column.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
@@ -49,3 +49,12 @@ class EmptyState(QWidget):
     def _tint(self) -> None:
         picture = icons.pixmap(self._icon, Theme.current.color("muted"), _ICON, self.devicePixelRatio())
         self._sign.setPixmap(picture)
+
+
+def _centred(text: QLabel) -> QHBoxLayout:
+    """As wide as it may be, in the middle."""
+    line = QHBoxLayout()
+    line.addStretch(1)
+    line.addWidget(text, 1000)
+    line.addStretch(1)
+    return line
