@@ -70,7 +70,6 @@ def balance_of(
         scheduled=scheduled,
         stranded=stuck,
         ended=ended,
-        lost=0,
         exact=exact,
     )
 

@@ -194,6 +194,16 @@ def test_lost_ones_are_said_with_the_ended() -> None:
     assert (tone, word) == (Tone.GOOD, "Adds up")
 
 
+def test_copies_are_a_part_of_the_sum_only_where_there_are_any(open_page: Open) -> None:
+    desk = Dressed()
+    page = open_page(desk)
+    assert not page.sum.cells["copies"].isVisibleTo(page)
+    desk.dress = lambda snapshot: replace(snapshot, balance=Balance(5, waiting=2, ended=5, copies=2))
+    page.shell.bridge.pull()
+    assert page.sum.cells["copies"].isVisibleTo(page)
+    assert page.sum.verdict.word == "Adds up"
+
+
 def test_numbers_of_the_sum_are_exact_even_where_it_is_narrow(open_page: Open, qtbot: QtBot) -> None:
     desk = Dressed()
     large = Balance(9_930_063, 1_433_502, 358_005, 116, 34_916, 320, 8_103_204, 1_044, exact=True)

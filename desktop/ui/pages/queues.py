@@ -10,7 +10,7 @@ from desktop.engine.api import QueueSnapshot, StackSnapshot, StackState
 from desktop.ui.page import Page, Shell
 from desktop.ui.pages.queues_detail import QueueDetail
 from desktop.ui.pages.queues_list import QueueList, summary
-from desktop.ui.pages.queues_sum import ENDED, SUBMITTED, SumStrip
+from desktop.ui.pages.queues_sum import COPIES, ENDED, SUBMITTED, SumStrip
 from desktop.ui.widgets.containers import row
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import label
@@ -131,7 +131,7 @@ class QueuesPage(Page):
     def _show_tasks(self, word: str) -> None:
         """The tasks behind a number of the sum."""
         if "page.tasks" in self.shell.commands:
-            about = {SUBMITTED: "", ENDED: "state:ended"}.get(word, f"state:{word}")
+            about = {SUBMITTED: "", COPIES: "", ENDED: "state:ended"}.get(word, f"state:{word}")
             self.shell.go("tasks", about)
 
     def _open_menu(self, name: str, place: QPoint) -> None:

@@ -25,9 +25,10 @@ _WAYS = (
     ("section", False, True),
     ("section", True, True),
 )
-SUBMITTED, ENDED = "submitted", "ended"
+SUBMITTED, COPIES, ENDED = "submitted", "copies", "ended"
 _TIPS = {
     SUBMITTED: "tasks that were sent, or were first seen at a worker or in a queue",
+    COPIES: "messages of tasks that have ended or are elsewhere already: they will run once more",
     ENDED: "succeeded, failed, revoked, purged or lost",
     **{place.value: MEANING[place] for place in Place},
 }
@@ -119,7 +120,10 @@ class SumCell(QAbstractButton):
 
 
 class SumStrip(Card):
-    """submitted = waiting + reserved + active + scheduled + stranded + ended, and whether it holds."""
+    """submitted = waiting + reserved + active + scheduled + stranded + ended, and whether it holds.
+
+    Copies are added to the submitted ones, and shown only where there are any.
+    """
 
     wanted = Signal(str)  # the word of a number that was clicked
 
@@ -128,7 +132,8 @@ class SumStrip(Card):
         self.setAccessibleName("Sum over all queues")
         self.body.setContentsMargins(8, 8, 14, 8)
         self.body.setSpacing(4)
-        self.cells = {word: SumCell(word) for word in (SUBMITTED, *(p.value for p in Place), ENDED)}
+        words = (SUBMITTED, COPIES, *(place.value for place in Place), ENDED)
+        self.cells = {word: SumCell(word) for word in words}
         self.verdict = StatePill("Sum")
         self.sentence = label("", wrap=True)
         self.sentence.setContentsMargins(8, 0, 0, 2)
@@ -136,9 +141,13 @@ class SumStrip(Card):
         self._line, self._below = QHBoxLayout(), QHBoxLayout()
         line = self._line
         line.setSpacing(0)
+        signs = {word: _sign("=" if word == Place.WAITING else "+") for word in words[1:]}
+        self._copies = (signs[COPIES], self.cells[COPIES])
+        for part in self._copies:
+            part.hide()
         for word, cell in self.cells.items():
-            if word != SUBMITTED:
-                line.addWidget(_sign("=" if word == Place.WAITING else "+"))
+            if word in signs:
+                line.addWidget(signs[word])
             line.addWidget(cell)
             cell.clicked.connect(lambda _checked=False, word=word: self.wanted.emit(word))
         line.addStretch(1)
@@ -155,6 +164,8 @@ class SumStrip(Card):
             return
         for word, cell in self.cells.items():
             cell.show_number(getattr(balance, word), balance.lost if word == ENDED else 0)
+        for part in self._copies:
+            part.setVisible(balance.copies > 0)
         tone, verdict, sentence = judge(balance)
         self.verdict.set_tone(tone, verdict, sentence or "Every submitted task is in one of these places.")
         self.verdict.updateGeometry()
@@ -170,9 +181,10 @@ class SumStrip(Card):
     def _fit(self) -> None:
         """The largest writing for which there is room; the verdict goes below before a number is rounded."""
         verdict = self.verdict.sizeHint().width() + 8
-        room = self.width() - 24 - 6 * _SIGN
+        shown = [cell for cell in self.cells.values() if not cell.isHidden()]
+        room = self.width() - 24 - (len(shown) - 1) * _SIGN
         for role, shortly, below in _WAYS:
-            needed = sum(cell.width_in(role, shortly) for cell in self.cells.values())
+            needed = sum(cell.width_in(role, shortly) for cell in shown)
             if needed <= room - (0 if below else verdict):
                 break
         for cell in self.cells.values():
