@@ -23,6 +23,9 @@ ANSWER_WITHIN = 2.0  # seconds
 TWICE_WITHIN = 2.0  # seconds between two looks that agree that a task is no longer there
 HEARTBEATS = 2  # in a row that count fewer active tasks than we do
 EVERY = 10.0  # seconds between two looks at one worker for the same reason
+MUTE_EVERY = 2.5  # seconds between two looks at one that tells of no task
+EVERYBODY = 10.0  # seconds between two calls for workers that we do not know
+HIDDEN = 8.0  # seconds after its first answer: a worker that sends heartbeats was heard by then
 
 
 @dataclass(slots=True)
@@ -47,6 +50,8 @@ class Answers:
         self._looks: dict[str, _Look] = {}
         self._waits_until = 0.0
         self._opening: threading.Thread | None = None
+        self._all_at = 0.0  # when everybody is asked next
+        self._answered: dict[str, tuple[float, float]] = {}  # (first, last) answer of each worker
         self.unknown = 0  # tasks whose end was missed
 
     def close(self) -> None:
@@ -55,6 +60,16 @@ class Answers:
             self._opening.join()
         if self._control is not None:
             self._control.close()
+
+    @property
+    def hidden(self) -> list[str]:
+        """Workers that answer and send nothing, not even heartbeats."""
+        now = time.monotonic()
+        return sorted(
+            name
+            for name, (first, last) in self._answered.items()
+            if name not in self._translator.nodes and now - first > HIDDEN and now - last < 3 * EVERYBODY
+        )
 
     def again(self) -> None:
         """Ask every worker: something was missed."""
@@ -75,13 +90,20 @@ class Answers:
             look = self._looks.get(name)
             if look is None:
                 look = self._looks[name] = _Look(due=now)
-            elif node.too_many >= HEARTBEATS and now - look.asked > EVERY:
+            elif now - look.asked > (MUTE_EVERY if node.mute else EVERY) and (
+                node.mute or node.too_many >= HEARTBEATS
+            ):
                 look.due = min(look.due, now)
         self._ask(now)
         if self._translator.ended is not None and now > self._waits_until:
             self._translator.ended = None
 
     def _ask(self, now: float) -> None:
+        if now >= self._all_at:
+            control = self._open()
+            if control is not None:
+                self._all_at = now + EVERYBODY
+                control.ask("ping", {}, None, self._put("ping", time.time()), ANSWER_WITHIN)
         due = [name for name, look in self._looks.items() if look.due <= now]
         if not due:
             return
@@ -115,6 +137,9 @@ class Answers:
 
     def _take(self, name: str, command: str, asked: float, reply: Any) -> None:
         node = self._translator.nodes.get(name)
+        if command == "ping":
+            now = time.monotonic()
+            self._answered[name] = self._answered.get(name, (now, now))[0], now
         if node is None or not isinstance(reply, list):
             return
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from desktop.engine.attach.answers import Answers
 from desktop.engine.attach.gaps import Gaps
 from desktop.engine.attach.local import Locals
-from desktop.engine.attach.nodes import Node
+from desktop.engine.attach.nodes import Node, Running
 from desktop.engine.attach.options import AttachOptions
 from desktop.engine.attach.pipe import Broke, Opened, Pipe
 from desktop.engine.attach.translate import Translator
@@ -38,15 +38,11 @@ class EventStream:
         self._answers = Answers(options, self._translator) if ask else None
         self._locals = Locals(options)
         self._frames = Frames(self._pattern)
-        self._last = time.time()  # of the newest event that came through, by our clock
+        self.since = time.time()  # what happened before it was not heard
+        self._last = self.since  # when the newest event came through
         self._opened_at = 0.0
         self._beat_at = 0.0
         self._pipe = Pipe(options, self._pattern)
-
-    @classmethod
-    def from_message(cls, message: Mapping[str, Any]) -> EventStream:
-        """From what `AttachOptions.to_message` made."""
-        return cls(AttachOptions.from_message(message), ask=bool(message.get("ask", True)))
 
     @property
     def connected(self) -> bool:
@@ -89,9 +85,22 @@ class EventStream:
             self._beat()
         return self._lines()
 
-    def positions(self) -> dict[str, int]:
-        """Events cannot be read again: there is none to go on from."""
-        return {}
+    def sources(self) -> Iterator[Source]:
+        """The process of each worker that was heard, as the lines name it."""
+        return (node.source for node in self.nodes.values())
+
+    def remember(self, source: Source) -> None:
+        """An earlier stream heard this worker: what it is called goes on."""
+        self._translator.remember(source)
+
+    def expect(self, node: str, pid: int, running: Mapping[str, Running]) -> None:
+        """By what an earlier stream told, this process runs these."""
+        self._translator.expected[node, pid] = dict(running)
+
+    def some_are_mute(self) -> bool:
+        """Some worker tells of no task."""
+        hidden = self._answers is not None and bool(self._answers.hidden)
+        return hidden or any(node.mute and not node.gone for node in self.nodes.values())
 
     def close(self) -> None:
         """End the threads and the connections."""
@@ -110,6 +119,7 @@ class EventStream:
             "nodes": [self._node(node, now) for node in self.nodes.values()],
             "gaps": [gap.as_dict() for gap in self.gaps.all],
             "doubled": sorted(self._translator.doubled),
+            "hidden": self._answers.hidden if self._answers is not None else [],
         }
 
     def _node(self, node: Node, now: float) -> dict[str, Any]:

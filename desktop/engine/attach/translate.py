@@ -20,7 +20,7 @@ from desktop.engine.ledger.lines import Line, Source
 
 log = logging.getLogger(__name__)
 
-CLIENTS = Source("clients", 1, 0)  # who sends tasks, all of them together
+CLIENTS = Source("load-0", 1, 0)  # who sends tasks, all of them together
 _OLDER = 64  # processes that are remembered after another took their name
 _REJECTED = "reject requeue="  # begins the text of celery.exceptions.Reject
 
@@ -41,7 +41,9 @@ class Translator:
         self.ended: set[str] | None = None  # ids that ended; None: not wanted
         self.count = 0  # events read
         self.bad = 0  # that lacked what every event has
+        self.expected: dict[tuple[str, int], dict[str, Running]] = {}  # (node, pid) → what it ran before us
         self._starts: dict[str, int] = {}
+        self._named: dict[tuple[str, int], int] = {}  # (node, pid) → the start that it was given
         self._rejected: dict[str, tuple[str, str | None]] = {}  # error, traceback
         self._lines: list[Line] = []
         self._of_task: dict[str, Callable[[Node, Event], None]] = {
@@ -90,6 +92,11 @@ class Translator:
         found, self._lines = self._lines, []
         return found
 
+    def remember(self, source: Source) -> None:
+        """A process that was heard before us keeps the start that it was given."""
+        self._named[source.service, source.pid] = source.start
+        self._starts[source.service] = max(source.start, self._starts.get(source.service, 0))
+
     # workers
 
     def _other(self, kind: str, event: Event, now: float) -> None:
@@ -128,8 +135,10 @@ class Translator:
                 del self.older[next(iter(self.older))]
         elif before is not None:
             self.gone(before, t, before.closing)
-        start = self._starts[name] = self._starts.get(name, 0) + 1
+        start = self._named.pop((name, pid), None) or self._starts.get(name, 0) + 1
+        self._starts[name] = max(start, self._starts.get(name, 0))
         node = self.nodes[name] = Node(Source(name, start, pid), first=now, heard=now)
+        node.running = self.expected.pop((name, pid), {})
         node.version = str(event.get("sw_ver", ""))
         opened = open_line(t, name, start, pid, node.version)
         self._lines.append(Line(node.source, opened))
@@ -311,14 +320,14 @@ class Translator:
         """The worker answered that it runs this one."""
         retries = node.received.pop(task_id, _UNSEEN).retries
         node.running[task_id] = Running(name, retries, started, asked=True)
-        line = {"k": "started", "t": started, "id": task_id, "name": name, "retries": retries}
+        line = {"k": "runs", "t": started, "id": task_id, "name": name, "retries": retries}
         self._lines.append(Line(node.source, line))
 
     def received(self, node: Node, t: float, task: Event, eta: float | None, queue: str | None) -> None:
         """The worker answered that it has this one; `task` as an event would have it."""
         name = intern(task["name"] or "")
         node.received[task["uuid"]] = Received(name, 0, eta, asked=True)
-        line = received_line(t, task, queue or node.queue, eta)
+        line = received_line(t, task, queue or node.queue, eta) | {"k": "has"}
         self._lines.append(Line(node.source, line))
 
     def gone(self, node: Node, t: float, gave_back: bool) -> None:
