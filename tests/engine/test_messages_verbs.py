@@ -24,6 +24,7 @@ from desktop.engine.api import (
     RunningTask,
     ServiceSnapshot,
     StackSnapshot,
+    State,
     TaskDetail,
     TaskRow,
     TaskShare,
@@ -44,8 +45,8 @@ from tests.support.waiting import eventually
 from tests.support_apps.workers import Worker
 
 
-def worker(name: str, pool: Pool = Pool.PREFORK, pid: int | None = 1, **fields: Any) -> WorkerSnapshot:
-    service = ServiceSnapshot(name, Kind.WORKER, pid=pid)
+def worker(name: str, pool: Pool = Pool.PREFORK, state: State = State.READY, **fields: Any) -> WorkerSnapshot:
+    service = ServiceSnapshot(name, Kind.WORKER, state)
     return WorkerSnapshot(
         service=service, spec=WorkerSpec(name=name, pool=pool), node=f"{name}@test", **fields
     )
@@ -244,7 +245,7 @@ def test_what_revoking_will_do_is_said(bench_of: Callable[..., Bench]) -> None:
     running = (RunningTask("busy", "mail.send", 0.0, 5),)
     bench.shown = replace(
         bench.shown,
-        workers=(worker("w1", running=running), worker("w2", Pool.THREADS), worker("w3", pid=None)),
+        workers=(worker("w1", running=running), worker("w2", Pool.THREADS), worker("w3", state=State.EXITED)),
     )
     bench.known["held"] = detail("held", state=TaskState.RESERVED, row={"worker": "w2"})
     bench.known["over"] = detail("over", state=TaskState.SUCCESS)
@@ -259,7 +260,7 @@ def test_what_revoking_will_do_is_said(bench_of: Callable[..., Bench]) -> None:
     assert "will drop it" in bench.revoke_task("never heard of").result(10)
     with pytest.raises(DeskError, match=r"over \(SUCCESS\)"):
         bench.revoke_task("over").result(10)
-    bench.shown = replace(bench.shown, workers=(worker("w3", pid=None),))
+    bench.shown = replace(bench.shown, workers=(worker("w3", state=State.EXITED),))
     with pytest.raises(DeskError, match="No worker runs"):
         bench.revoke_task("held").result(10)
 
@@ -282,7 +283,7 @@ def test_every_place_and_pool_has_its_sentence() -> None:
                 assert said.endswith(".")
                 assert "{" not in said
                 seen.add(said)
-    assert len(seen) == 3 + 3 + 3 + 1 + 1 + 1
+    assert len(seen) == 4 + 4 + 3 + 1 + 1
 
 
 def test_a_running_task_is_terminated_by_a_real_worker(

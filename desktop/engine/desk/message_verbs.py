@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from desktop.engine.messages.keys import Keys
 from desktop.engine.messages.link import Link
 from desktop.engine.messages.resend import send_again
 from desktop.engine.messages.restore import Restored, restore
+from desktop.engine.messages.sent import with_times
 from desktop.engine.messages.stranded import Stranded
 from desktop.engine.messages.waiting import lengths_by_step, read_page
 from desktop.engine.supervise.outcome import plural
@@ -45,11 +46,14 @@ RECORD_TIME = 10.0  # seconds in which the record tells of one task
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The broker that the verbs are about, and where they write what they did."""
+    """All that the verbs need of the stack that they are about, ours or one that we are attached to."""
 
     url: str
-    options: dict[str, Any]  # broker_transport_options
-    ledger: Path
+    options: Mapping[str, Any]  # broker_transport_options
+    ledger: Path  # folder, in that of the run
+    stranded: Callable[[], Sequence[Stranded]]  # as the recorder sees it now
+    control: Callable[[], revokes.Asks]  # raises DeskError while the workers cannot be asked
+    mark: Callable[[Mark], None]
     default_queue: str = "celery"
 
 
@@ -70,7 +74,8 @@ class MessageVerbs:
         def read() -> MessagePage:
             place = self._place()
             keys = Keys.of(place.options)
-            return self._asked(place, lambda client: read_page(client, keys, queue, first, count))
+            page = self._asked(place, lambda client: read_page(client, keys, queue, first, count))
+            return with_times(page, place.ledger.parent)
 
         return self._workers.submit(read)
 
@@ -101,7 +106,7 @@ class MessageVerbs:
         if not done.messages:
             return f"{queue} was empty: nothing was deleted."
         text = f"{plural(done.messages, 'message')} of {queue} {_were(done.messages)} deleted"
-        self._mark(MarkKind.LOAD, f"{queue} was purged: {plural(done.messages, 'message')}")
+        _mark(place, MarkKind.LOAD, f"{queue} was purged: {plural(done.messages, 'message')}")
         text += "; the record keeps them as PURGED."
         if done.nameless:
             text = f"{text[:-1]}, but for {done.nameless:,} that {_were(done.nameless)} no task's."
@@ -115,7 +120,7 @@ class MessageVerbs:
         place = self._place()
         all_of_it = [
             one
-            for one in self._stranded()
+            for one in place.stranded()
             if (queue is None or one.queue == queue) and (worker is None or one.worker == worker)
         ]
         dead = [one for one in all_of_it if one.dead]
@@ -126,7 +131,7 @@ class MessageVerbs:
         for name, ids in done.moved.items():
             write_ids(place.ledger, DESK, "restored", ids, queue=name)
         if done.count:
-            self._mark(MarkKind.RECOVERED, f"{plural(done.count, 'stranded message')} put back at once")
+            _mark(place, MarkKind.RECOVERED, f"{plural(done.count, 'stranded message')} put back at once")
         return _restored_text(done, len(all_of_it) - len(dead))
 
     def retry_task(self, task_id: str) -> Future[str]:
@@ -148,12 +153,12 @@ class MessageVerbs:
         return self._workers.submit(self._revoke, task_id, terminate)
 
     def _revoke(self, task_id: str, terminate: bool) -> str:
-        run = self._running()
+        place = self._place()
         state, holder = self._whereabouts(task_id)
         if state is not None and state.over:
             raise DeskError(f"It is over ({state.value}).", "Only what has not ended can be revoked.")
-        nodes = [worker.node for worker in self.snapshot().workers if worker.service.pid is not None]
-        replies = revokes.revoke(run.live.control(), task_id, terminate, nodes)
+        nodes = [worker.node for worker in self.snapshot().workers if worker.service.state.alive]
+        replies = revokes.revoke(place.control(), task_id, terminate, nodes)
         said = revokes.forecast(state, holder, terminate)
         return " ".join(filter(None, [said, revokes.confirmed(replies, nodes)]))
 
@@ -168,18 +173,13 @@ class MessageVerbs:
         options = celery.get("broker_transport_options", {})
         return Place(
             url=live.endpoint.url,
-            options=dict(options) if isinstance(options, dict) else {},
+            options=options if isinstance(options, Mapping) else {},
             ledger=live.run_folder / "ledger",
+            stranded=live.feed.stranded,
+            control=live.control,
+            mark=live.mark,
             default_queue=str(celery.get("task_default_queue", "celery")),
         )
-
-    def _stranded(self) -> tuple[Stranded, ...]:
-        """What is stranded now, as the recorder sees it."""
-        feed: Any = self._running().live.feed
-        return tuple(feed.stranded())
-
-    def _mark(self, kind: MarkKind, text: str) -> None:
-        self._running().live.mark(Mark(time.time(), kind, "broker", text))
 
     @staticmethod
     def _asked(place: Place, question: Callable[[Any], T]) -> T:
@@ -245,6 +245,10 @@ class MessageVerbs:
         except DeskError:  # a task that nobody has heard of yet may be revoked too
             return None, None
         return row.state, shown.worker(row.worker) if row.worker else None
+
+
+def _mark(place: Place, kind: MarkKind, text: str) -> None:
+    place.mark(Mark(time.time(), kind, "broker", text))
 
 
 def _held(queue: QueueSnapshot | None) -> int:

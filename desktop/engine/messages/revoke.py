@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from desktop.engine.api import DeskError, TaskState, WorkerSnapshot
 from desktop.engine.stack.model import Pool
+from desktop.engine.supervise.outcome import plural
 
 ANSWER_TIME = 2.0  # seconds that workers get to confirm; idle ones do within 30 ms
 
@@ -25,10 +26,11 @@ _TERMINATED: Mapping[Pool, str] = {
     Pool.SOLO: "{worker} runs it in its only thread and hears nothing meanwhile: it runs on to its end.",
 }
 
-# Reserved, and not started. Threads and greenlets have been handed their tasks already.
+# Reserved, and not started. Threads and greenlets have been handed their tasks already; solo may take up the
+# next task before it hears (1 of 1 runs; another, with more of them reserved, was not run).
 _RESERVED: Mapping[Pool, str] = {
     Pool.PREFORK: "{worker} holds it and will not run it; it counts as REVOKED.",
-    Pool.SOLO: "{worker} holds it and will not run it; it counts as REVOKED.",
+    Pool.SOLO: "{worker} holds it, and hears of this only between two tasks: it may run all the same.",
     Pool.THREADS: "{worker} has handed it to its threads already: it will run, though it is marked REVOKED.",
     Pool.GEVENT: "{worker} has handed it to its greenlets already: it will run all the same.",
     Pool.EVENTLET: "{worker} has handed it to its greenlets already: it will run all the same.",
@@ -101,7 +103,7 @@ def confirmed(replies: Mapping[str, Any], nodes: Sequence[str]) -> str:
     }
     silent = [node for node in nodes if node not in replies]
     agreed = len(replies) - len(refused)
-    said = [f"{agreed} of {len(nodes)} workers confirmed."] if silent or refused else []
+    said = [f"{agreed} of {plural(len(nodes), 'worker')} confirmed."] if silent or refused else []
     said += [f"{node} could not do it ({_error(error)})." for node, error in sorted(refused.items())]
     if silent:
         said.append(f"{', '.join(silent)} did not answer; it may obey later, when it is not busy or frozen.")
