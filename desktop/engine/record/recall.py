@@ -65,6 +65,10 @@ class Recall:
                 return int(row)
         return None
 
+    def text(self, number: int | None) -> str | None:
+        """A text by its number."""
+        return self._texts.text(number)
+
     def task(self, row: int) -> Task | None:
         """A task by its number, with all its attempts and receipts."""
         found = self._connection.execute(f"SELECT {_TASK} FROM task WHERE row = ?", (row,)).fetchone()

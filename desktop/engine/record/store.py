@@ -20,6 +20,7 @@ from desktop.engine.record.tasks import TaskRows
 
 _MARK = "INSERT INTO mark(t, kind, service, text) VALUES(?, ?, ?, ?)"
 _META = "INSERT OR REPLACE INTO meta VALUES(?, ?)"
+_NO_META = "DELETE FROM meta WHERE key = ?"
 _LEDGER = "INSERT OR REPLACE INTO ledger VALUES(?, ?)"
 _SERIES = "INSERT OR REPLACE INTO series VALUES(?, ?)"
 _BEAT = "INSERT OR REPLACE INTO beat VALUES(?, ?, ?)"
@@ -46,7 +47,7 @@ class Store:
         self._tasks = TaskRows(self._reader, self._meta.get("counts", {}))
         self._samples = Samples(self._reader)
         self._marks: list[tuple[float, str, str, str]] = []
-        self._changed_meta: dict[str, Any] = {}
+        self._changed_meta: dict[str, str | None] = {}
         self._changed_positions: dict[str, int] = {}
         self._sink = Sink(writer, self._number)
 
@@ -75,6 +76,7 @@ class Store:
             writer.close()
             raise schema.unreadable(path, error) from error
         store.put("clean", False)
+        store.put("ended", None)
         return store
 
     @property
@@ -98,13 +100,14 @@ class Store:
         self._marks.append((mark.t, str(mark.kind), clean(mark.service), clean(mark.text)))
 
     def put(self, key: str, value: Any) -> None:
-        """Remember anything that JSON can hold. Raises TypeError for what it cannot."""
-        self._changed_meta[key] = clean(json.dumps(value, ensure_ascii=False))
+        """Remember anything that JSON can hold; None forgets it. Raises TypeError for what it cannot."""
+        self._changed_meta[key] = None if value is None else clean(json.dumps(value, ensure_ascii=False))
         self._meta[key] = value
 
     def get(self, key: str, default: Any = None) -> Any:
         """What was put, also before a resume."""
-        return self._meta.get(key, default)
+        found = self._meta.get(key)
+        return default if found is None else found
 
     def positions(self) -> dict[str, int]:
         """How far each ledger file is in the database, or on its way there."""
@@ -128,7 +131,8 @@ class Store:
         batch.add(_FOLDED, samples.folded)
         batch.add(_BEAT, samples.beats)
         batch.add(_MARK, self._marks)
-        batch.add(_META, list(self._changed_meta.items()))
+        batch.add(_META, [(key, value) for key, value in self._changed_meta.items() if value is not None])
+        batch.add(_NO_META, [(key,) for key, value in self._changed_meta.items() if value is None])
         batch.add(_LEDGER, list(self._changed_positions.items()))
         if not batch.statements:
             return
