@@ -13,18 +13,21 @@ from desktop.engine.api import (
     Leftover,
     Mark,
     MarkKind,
+    Record,
     StackSnapshot,
     StackState,
     State,
     StopHow,
 )
 from desktop.engine.loads import Loads
+from desktop.engine.record.reader import RunReader
+from desktop.engine.record.schema import NAME
 from desktop.engine.stack.document import Document
+from desktop.engine.supervise import session as sessions
 from desktop.engine.supervise.guard import Guard
 from desktop.engine.supervise.live import LiveStack
 from desktop.engine.supervise.outcome import duration, plural
 from desktop.engine.supervise.service import Service
-from desktop.engine.supervise.session import Record
 from desktop.engine.watch import Watch
 
 _FAILED = (State.EXITED, State.BACKING_OFF, State.CRASH_LOOP, State.STOPPED)
@@ -38,6 +41,7 @@ class Run:
         self.loads = Loads(live, guard)
         self.watch = Watch(live, self.loads)
         self._document = document
+        self._record: RunReader | None = None
         (live.run_folder / "stack.toml").write_text(document.text(), encoding="utf-8")
 
     @property
@@ -52,6 +56,12 @@ class Run:
         loads = self.loads.snapshots()
         return snapshots.of_living(live, self.watch.sampler, queues, loads, self._document.dirty, leftovers)
 
+    def record(self) -> Record | None:
+        """What is recorded of it; None before anything is. From any thread."""
+        if self._record is None and (self.live.run_folder / NAME).exists():
+            self._record = RunReader.open(self.live.run_folder, live=True)
+        return self._record
+
     # start and stop
 
     def start(self, done: Future[str]) -> None:
@@ -60,7 +70,7 @@ class Run:
         self.live.start()
         self._when_up(done)
 
-    def adopt(self, record: Record) -> None:
+    def adopt(self, record: sessions.Record) -> None:
         """Take over what a crashed panel left running."""
         self.live.started_at = record.started_at
         self.watch.start()
@@ -154,10 +164,21 @@ class Run:
 
     def let_go(self) -> None:
         """End its threads in the background: another run follows."""
-        threading.Thread(target=self.watch.stop, name="watch-end", daemon=True).start()
+
+        def end() -> None:
+            self.watch.stop()
+            self._close_record()
+
+        threading.Thread(target=end, name="run-end", daemon=True).start()
 
     def close(self) -> None:
         """End its threads and its generators, and wait for them. Not from the loop's thread."""
         self.loads.close()
         self.watch.stop()
         self.live.close()
+        self._close_record()
+
+    def _close_record(self) -> None:
+        record, self._record = self._record, None
+        if record is not None:
+            record.close()

@@ -21,6 +21,7 @@ from desktop.engine.api import (
 )
 from desktop.engine.observe.processes import TreeSample
 from desktop.engine.observe.sampler import Sampler
+from desktop.engine.record.told import QueueTold, Told
 from desktop.engine.stack.command import shown_command
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from desktop.engine.supervise.live import LiveStack
@@ -73,14 +74,22 @@ def of_living(
         broker=_broker(live, sampler),
         web=_service(live.web, sampler) if live.web is not None else None,
         workers=workers,
-        queues=_queues(queues, sampler, workers),
+        queues=_queues(queues, sampler, workers, live.feed.told),
         totals=live.feed.totals(),
         loads=tuple(loads),
         marks=tuple(live.marks),
         run_folder=live.run_folder,
         dirty=dirty,
         leftovers=tuple(leftovers),
+        balance=live.feed.told.balance,
+        gaps=_gaps(live),
     )
+
+
+def _gaps(live: LiveStack) -> tuple[str, ...]:
+    """What the record does not know."""
+    problem = live.feed.problem
+    return (*live.feed.told.gaps, problem) if problem else live.feed.told.gaps
 
 
 def _service(service: Service, sampler: Sampler) -> ServiceSnapshot:
@@ -175,12 +184,29 @@ def _processes(
 
 
 def _queues(
-    names: Sequence[str], sampler: Sampler, workers: Sequence[WorkerSnapshot]
+    names: Sequence[str], sampler: Sampler, workers: Sequence[WorkerSnapshot], told: Told
 ) -> tuple[QueueSnapshot, ...]:
     depths = sampler.depths
     found = []
-    for name in names:
-        waiting, by_priority = depths.queues.get(name, (0, {})) if depths else (0, {})
-        consumers = tuple(w.name for w in workers if name in w.queues and w.service.state.alive)
-        found.append(QueueSnapshot(name, waiting, by_priority, consumers))
+    for name in dict.fromkeys([*names, *told.queues]):
+        queue = told.queues.get(name) or QueueTold(name)
+        waiting, by_priority = queue.seen or (0, {})
+        if depths is not None and name in depths.queues:  # asked more often
+            waiting, by_priority = depths.queues[name]
+        found.append(
+            QueueSnapshot(
+                name,
+                waiting,
+                by_priority,
+                consumers=tuple(w.name for w in workers if name in w.queues and w.service.state.alive),
+                reserved=sum(held.reserved for held in queue.held),
+                active=sum(held.active for held in queue.held),
+                scheduled=sum(held.scheduled for held in queue.held),
+                stranded=sum(held.stranded for held in queue.held),
+                held=queue.held,
+                oldest_since=queue.oldest_since if waiting else None,
+                rate_in=queue.rate_in,
+                rate_out=queue.rate_out,
+            )
+        )
     return tuple(found)

@@ -24,15 +24,19 @@ class Watch:
         self._live = live
         self._loads = loads
         self._reader: QueueReader | None = None
+        self._named: tuple[str, ...] = ()
+        self._beat_at = 0.0
         self.history = History()
         self.logs = LogBook()
         self.sampler = Sampler(
             self.history,
             roots=self._roots,
             queue_reader=self._queue_reader,
-            queues=lambda: queue_names(live.spec(), loads.queues()),
+            queues=self._queues,
             pools=self._pools,
             ended=live.feed.ended,
+            recorded=self._recorded,
+            record=live.feed.sample,
         )
         self._log_reader = Cadence("read-logs", LOG_POLL, self._read_logs)
 
@@ -64,6 +68,31 @@ class Watch:
             if process is not None and process.start_time is not None:
                 roots[service.name] = (process.pid, process.start_time)
         return roots
+
+    def _queues(self) -> tuple[str, ...]:
+        """Of the stack, of its workloads, and those that the recorder came across."""
+        live = self._live
+        names = queue_names(live.spec(), self._loads.queues())
+        if names != self._named:
+            self._named = names
+            live.feed.queues(names)
+        return tuple(dict.fromkeys([*names, *live.feed.told.queues]))
+
+    def _recorded(self) -> Mapping[str, float]:
+        """Series that the recorder knows, as they are now."""
+        told = self._live.feed.told
+        values: dict[str, float] = {}
+        for name, queue in told.queues.items():
+            values[f"in:{name}"] = queue.rate_in
+            values[f"out:{name}"] = queue.rate_out
+            values[f"stranded:{name}"] = sum(held.stranded for held in queue.held)
+        beat = told.beat
+        if beat.t > self._beat_at:
+            self._beat_at = beat.t
+            spreads = ("wait50", "wait95", "run50", "run95", "run99")
+            found = {f"{name}:": getattr(beat, name) for name in spreads}
+            values.update({name: value for name, value in found.items() if value is not None})
+        return values
 
     def _queue_reader(self) -> QueueReader | None:
         if self._live.endpoint is None or self._live.broker.process is None:

@@ -167,7 +167,7 @@ def test_a_warm_stop_waits_and_a_person_may_go_cold_or_kill(open_desk: Callable[
     sentence = next(e.detail for e in heard if e.service == "w1" and e.state is State.EXITED)
     assert "was killed by SIGKILL" in sentence
     assert sentence.endswith("while it ran 2 tasks")
-    assert desk.snapshot().totals.cut == 2
+    eventually(lambda: desk.snapshot().totals.cut == 2, "both runs are cut")
 
 
 def test_a_pool_process_is_killed_and_told(open_desk: Callable[[str], LocalDesk]) -> None:

@@ -45,8 +45,8 @@ def ended(
     return line("ended", t, source, id=task, state=state, run=run, cpu=None, error=None, **more)
 
 
-def account_of(*lines: Line, bounded: int | None = None) -> Account:
-    account = Account(bounded)
+def account_of(*lines: Line) -> Account:
+    account = Account()
     account.take(lines)
     return account
 
@@ -246,7 +246,10 @@ def test_loads() -> None:
     count = account.loads[3]
     assert (count.sent, count.unsent, count.ended, count.in_doubt) == (3, 1, 2, set())
     assert account.totals().submitted == 3
-    assert dict(account.unreceived()) == {"c": 3}
+    assert [(task.id, task.load) for task in account.tasks() if task.received is None] == [
+        ("c", 3),
+        ("x", None),
+    ]
 
 
 def test_what_is_over() -> None:
@@ -262,24 +265,6 @@ def test_what_is_over() -> None:
         "cde", True
     )
     assert (account.totals().revoked, account.totals().failed, account.totals().started) == (1, 1, 3)
-
-
-def test_a_bounded_account_stays_small() -> None:
-    account = Account(bounded=100)
-    for n in range(3000):
-        child = Source("w1", 1, 1000 + n)  # a process for each task
-        account.take([opened(child, "pool"), started(str(n), n, child), ended(str(n), n + 0.5, source=child)])
-    account.take([started("2999", 5000)])
-    assert account.totals().ran_twice == 1
-    assert account.totals().succeeded == 3000
-    assert len(list(account.tasks())) <= 101
-    assert len(account._processes) <= 1100
-
-    # Forgotten, but remembered well enough: it runs again.
-    account.take([started("2500", 5001)])
-    assert account.totals().ran_twice == 2
-    assert [task.attempt for task in account.running("w1", 1) if task.id == "2500"] == [2]
-    assert len(account._remembered) <= 1000
 
 
 RUNS = st.lists(

@@ -1,58 +1,46 @@
-"""The account of the tasks: who ran what, how often, and how each attempt ended."""
+"""The account of the tasks: who ran what, how often, how each attempt ended, and where each message is."""
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from desktop.engine.api import RunningTask, Totals
-from desktop.engine.ledger.lines import Line, Source
-from desktop.engine.ledger.records import (
-    CUT,
-    Attempt,
-    LoadCount,
-    PoolState,
-    Process,
-    Receipt,
-    Task,
-    WorkerState,
-)
+from desktop.engine.api import RunningTask, TaskState, Totals
+from desktop.engine.ledger.kept import Kept, Recall
+from desktop.engine.ledger.lines import Line, Source, payload_of
+from desktop.engine.ledger.places import ACTIVE, RESERVED, SCHEDULED, WAITING, Cell, Holder, Places, place_of
+from desktop.engine.ledger.processes import Processes
+from desktop.engine.ledger.records import CUT, Attempt, LoadCount, Process, Receipt, Task, WorkerState
 from desktop.engine.ledger.tail import Tail
+from desktop.engine.ledger.tally import Beat, Tally
 
-RATE_SECONDS = 5
-_BUCKETS = 2  # a second, for the rate
-_REMEMBERED = 10  # ids that are remembered for each whole task that a bounded account keeps
-_PROCESSES = 512  # that a bounded account remembers before it forgets those that are gone
+Handler = Callable[[Process, Mapping[str, Any], bytes], None]
 
 
 class Account:
-    """Takes the lines of all files, in any interleaving, and keeps count.
+    """Takes the lines of all files, in any interleaving, and keeps count. Not for several threads at once.
 
-    Unbounded it is the whole truth about a run. With `bounded=N` it keeps the tasks that are not over and
-    the last N that are, and of ten times as many before them how often they ran (so that a second run of
-    one of those is still seen); its size stays the same over hours. Not for several threads at once.
+    Without `recall` it keeps every task. With it, it keeps those that something is still expected of and
+    the last ones that are over, once `forget` was told that they are written; `recall` gives a written task
+    back when a line names it, so that a task that ended a million tasks ago is still seen to run twice.
     """
 
-    def __init__(self, bounded: int | None = None) -> None:
-        self._bounded = bounded
-        self._tasks: dict[str, Task] = {}
-        self._over: deque[str] = deque()
-        self._remembered: dict[str, int] = {}  # forgotten tasks: the retries of their last attempt
-        self._sent: dict[str, int] = {}  # tasks that were sent and not yet received: their load
-        self._processes: dict[Source, Process] = {}
-        self._prune_at = _PROCESSES
-        self._counts = dict.fromkeys(
-            ("SUCCESS", "FAILURE", "RETRY", "REVOKED", "REJECTED", "IGNORED", CUT), 0
-        )
-        self._received = self._started = self._running = self._twice = 0
-        self._done: dict[str, int] = {}
-        self._ends: dict[int, int] = {}
-        self.workers: dict[str, WorkerState] = {}
+    def __init__(self, recall: Recall | None = None) -> None:
+        self.places = Places()
+        self.tally = Tally()
+        self.processes = Processes()
+        self.kept = Kept(self.places, recall)
         self.loads: dict[int, LoadCount] = {}
-        self._take: dict[str, Callable[[Process, Mapping[str, Any]], None]] = {
+        self._tasks = self.kept.tasks
+        self._changed: dict[str, Task] = {}
+        self._waiting: dict[str, Cell] = {}
+        self._due: list[tuple[float, str]] = []  # tasks that are scheduled, by their ETA
+        self._clock = 0.0
+        self.unsaved = False  # something that `saved` tells has changed, and perhaps no task
+        self._take: dict[str, Handler] = {
             "open": self._on_open,
             "ready": self._on_ready,
             "received": self._on_received,
@@ -64,87 +52,161 @@ class Account:
             "sent": self._on_sent,
             "doubt": self._on_doubt,
             "unsent": self._on_unsent,
+            "purged": self._on_purged,
+            "restored": self._on_restored,
         }
+
+    @property
+    def workers(self) -> Mapping[str, WorkerState]:
+        """What each worker's main process wrote since its last start."""
+        return self.processes.workers
 
     def take(self, lines: Iterable[Line]) -> None:
         """Account for further lines. Kinds that it does not know are left alone."""
         process: Process | None = None
         handlers = self._take
-        for source, data in lines:
+        for source, data, raw in lines:
             if process is None or process.source is not source:
-                process = self._process(source)
+                process = self.processes.of(source)
             handler = handlers.get(data["k"])
             if handler is not None:
-                handler(process, data)
-        if self._bounded is not None and len(self._processes) > self._prune_at:
-            self._forget_processes()
+                handler(process, data, raw)
+        if self.kept.bounded:
+            self.processes.prune()
+
+    def tick(self, now: float) -> None:
+        """The time: what was scheduled until now is reserved."""
+        self._clock = max(self._clock, now)
+        while self._due and self._due[0][0] <= now:
+            task = self._tasks.get(heapq.heappop(self._due)[1])
+            if task is not None and task.place is SCHEDULED:
+                self.replace(task)
 
     def cut(
-        self, service: str, pid: int | None = None, start: int | None = None, t: float | None = None
+        self,
+        service: str,
+        pid: int | None = None,
+        start: int | None = None,
+        t: float | None = None,
+        gave_back: bool = False,
     ) -> tuple[Attempt, ...]:
         """A process died: what it ran is cut. Returns those attempts.
 
-        Without `pid`, or with that of the main process, the whole worker died. `start` is that of the last
-        start unless told. What the dead processes had written and was not read yet still counts.
+        Without `pid`, or with that of the main process, the whole worker died; `gave_back`: by itself, so
+        that kombu put the messages that it held back into their queues. `start` is that of the last start
+        unless told. What the dead processes had written and was not read yet still counts.
         """
         worker = self.workers.get(service)
         start = (worker.start if worker else 0) if start is None else start
+        t = time.time() if t is None else t
         whole = pid is None or (worker is not None and worker.start == start and worker.pid == pid)
         cut: list[Attempt] = []
-        for process in self._processes.values():
-            source = process.source
-            if source.service == service and source.start == start and (whole or source.pid == pid):
-                process.dead_at = time.time() if t is None else t
-                for attempt in process.running():
-                    if not attempt.state:
-                        self._cut(attempt, process.dead_at)
-                        cut.append(attempt)
+        for process in self.processes.ended(service, start, None if whole else pid, t, gave_back):
+            for attempt in process.running():
+                if not attempt.state:
+                    self._cut(attempt, t)
+                    cut.append(attempt)
+        if whole:
+            self._left(service, start, gave_back)
         return tuple(cut)
+
+    def _left(self, service: str, start: int, gave_back: bool) -> None:
+        """A worker is gone: what it held is stranded, or waits again."""
+        for task in list(self._tasks.values()):
+            if task.over:
+                continue
+            mine = [r for r in task.receipts if r.open and r.service == service and r.start == start]
+            if gave_back:
+                for receipt in mine:
+                    receipt.open = False
+            if mine or task.holder == (service, start):
+                self.replace(task)
 
     # what there is
     def totals(self, now: float | None = None) -> Totals:
         """The counts of this moment. An attempt that was cut and was reported later counts as reported."""
-        counts = self._counts
+        tally, counts = self.tally, self.tally.by_state
         return Totals(
             submitted=sum(load.sent for load in self.loads.values()),
-            received=self._received,
-            started=self._started,
+            received=tally.received,
+            started=tally.started,
             succeeded=counts["SUCCESS"],
             failed=counts["FAILURE"],
             retried=counts["RETRY"],
             revoked=counts["REVOKED"],
-            running=self._running,
+            running=tally.running,
             cut=counts[CUT],
-            ran_twice=self._twice,
-            per_second=self.rate(now),
+            ran_twice=tally.twice,
+            per_second=tally.rate(now),
         )
 
-    def rate(self, now: float | None = None) -> float:
-        """Tasks that came to an end a second, over the 5 s before `now`."""
-        last = int((time.time() if now is None else now) * _BUCKETS)
-        span = RATE_SECONDS * _BUCKETS
-        return sum(self._ends.get(bucket, 0) for bucket in range(last - span, last)) / RATE_SECONDS
+    def beat(self, now: float) -> Beat:
+        """Waits and run times of what ended since the last call."""
+        return self.tally.beat(now)
 
     def attempts(self, task_id: str) -> tuple[Attempt, ...]:
-        """The runs of a task, first started first; empty when it is not known (any more)."""
-        task = self._tasks.get(task_id)
+        """The runs of a task, first started first; empty when it is not known."""
+        task = self.task(task_id)
         return tuple(sorted(task.attempts, key=lambda attempt: attempt.started)) if task else ()
 
     def task(self, task_id: str) -> Task | None:
-        """A task, unless it is unknown or forgotten."""
-        return self._tasks.get(task_id)
+        """A task, unless it is unknown."""
+        return self.kept.find(task_id)
 
     def tasks(self) -> Iterator[Task]:
-        """Every task that some worker wrote of; with a bound, those that are kept."""
+        """Every task that is kept in memory."""
         return iter(self._tasks.values())
 
-    def unreceived(self) -> Mapping[str, int]:
-        """Ids that were sent and that no worker wrote of, and the load that sent them."""
-        return self._sent
+    def changed(self) -> list[Task]:
+        """The tasks that changed since the last call, each once, in the order of their first change."""
+        changed = list(self._changed.values())
+        self._changed.clear()
+        return changed
+
+    def forget(self, written: Iterable[Task]) -> None:
+        """These are written as they were when `changed` gave them, and can be recalled."""
+        self.kept.forget(written, self._changed)
+
+    @property
+    def moves(self) -> tuple[int, ...]:
+        """Changes whenever a line about a task was taken."""
+        tally, places = self.tally, self.places
+        went = sum(cell.went for cell in places.queues())
+        return places.known, tally.started, sum(tally.by_state.values()), went, places.ended
+
+    # for a recorder that goes on where another one ended
+    def saved(self) -> dict[str, Any]:
+        """What the tasks themselves do not tell, as JSON can hold it; goes with what `changed` gives."""
+        self.unsaved = False
+        return {
+            "places": self.places.saved(),
+            "tally": self.tally.saved(),
+            "processes": self.processes.saved(),
+            "loads": {
+                str(number): [load.sent, load.unsent, load.ended, sorted(load.in_doubt)]
+                for number, load in self.loads.items()
+            },
+        }
+
+    def restore(self, saved: Mapping[str, Any], unfinished: Iterable[Task]) -> None:
+        """Go on from what `saved` gave, with the tasks that were not over."""
+        held = [task for task in unfinished if task.place is not WAITING]
+        self.places.restore(saved["places"])
+        for task in held:
+            self.kept.adopt(task)
+            if task.place is SCHEDULED:
+                self._due.extend((r.eta, task.id) for r in task.receipts if r.eta is not None)
+        heapq.heapify(self._due)
+        running = [attempt for task in held for attempt in task.attempts if not attempt.state]
+        self.tally.restore(saved["tally"])
+        self.tally.running = len(running)
+        self.processes.restore(saved["processes"], running)
+        for number, (sent, unsent, ended, in_doubt) in saved["loads"].items():
+            self.loads[int(number)] = LoadCount(sent, unsent, ended, set(in_doubt))
 
     def done(self, service: str) -> int:
         """Attempts of a worker that ended, over all its starts."""
-        return self._done.get(service, 0)
+        return self.tally.done.get(service, 0)
 
     def running(self, service: str, start: int | None = None) -> tuple[RunningTask, ...]:
         """What a worker runs now, longest first; of its last start unless told."""
@@ -152,148 +214,211 @@ class Account:
         start = (worker.start if worker else 0) if start is None else start
         found = [
             RunningTask(attempt.task_id, attempt.name, attempt.started, attempt.pid, self._number(attempt))
-            for process in self._processes.values()
-            if process.source.service == service and process.source.start == start
-            for attempt in process.running()
-            if not attempt.state
+            for attempt in self.processes.running(service, start)
         ]
         return tuple(sorted(found, key=lambda task: task.since))
 
     def _number(self, attempt: Attempt) -> int:
         task = self._tasks.get(attempt.task_id)
-        if task is None:
-            return 1
-        return 1 + task.earlier + sum(1 for other in task.attempts if other.started < attempt.started)
+        others = task.attempts if task is not None else ()
+        return 1 + sum(1 for other in others if other.started < attempt.started)
 
-    # lines of workers
-    def _on_open(self, process: Process, data: Mapping[str, Any]) -> None:
-        t = data["t"]
-        for attempt in list(process.running()):  # a later process of the same number
+    # lines about workers
+    def _on_open(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        self.unsaved = True
+        for attempt in list(process.running()):  # of an earlier process of the same number
             if not attempt.state:
-                self._cut(attempt, t)
-        process.open.clear()
-        process.also.clear()
-        process.dead_at = None
-        if data.get("role") == "main":
-            process.main = True
-            known = self.workers.get(process.source.service)
-            if known is None or known.start < process.source.start or known.pid == 0:
-                self.workers[process.source.service] = WorkerState(
-                    start=process.source.start,
-                    pid=data["pid"],
-                    node=data.get("node", ""),
-                    opened_at=t,
-                    heard_at=t,
-                )
+                self._cut(attempt, data["t"])
+        self.processes.opened(process, data)
 
-    def _worker(self, process: Process, t: float) -> WorkerState | None:
-        """The state of the worker whose last start this is."""
-        worker = self.workers.get(process.source.service)
-        if worker is None or worker.start != process.source.start:
-            return None
-        worker.heard_at = max(worker.heard_at, t)
-        return worker
-
-    def _on_ready(self, process: Process, data: Mapping[str, Any]) -> None:
-        worker = self._worker(process, data["t"])
+    def _on_ready(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        worker = self.processes.worker(process, data["t"])
         if worker is not None:
             worker.ready_at = data["t"]
 
-    def _on_closing(self, process: Process, data: Mapping[str, Any]) -> None:
-        worker = self._worker(process, data["t"])
+    def _on_closing(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        worker = self.processes.worker(process, data["t"])
         if worker is not None:
             worker.closing_at = data["t"]
 
-    def _on_pool(self, process: Process, data: Mapping[str, Any]) -> None:
-        worker = self._worker(process, data["t"])
-        if worker is not None:
-            low, high = data["min"], data["max"]
-            worker.pool = PoolState(
-                t=data["t"],
-                start=worker.start,
-                size=data["size"],
-                busy=data["busy"],
-                reserved=data["reserved"],
-                scheduled=data["scheduled"],
-                bounds=None if high is None else (low or 0, high),
-                prefetch=data["prefetch"],
-                pids=tuple(data["pids"]),
-            )
+    def _on_pool(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        self.processes.pool(process, data)
 
-    def _on_received(self, process: Process, data: Mapping[str, Any]) -> None:
-        task = self._task(data["id"], data["name"])
-        receipt = Receipt(
-            data["t"],
-            process.source.service,
-            process.source.start,
-            bool(data.get("redelivered")),
-            data.get("retries") or 0,
-            data.get("eta"),
-        )
-        task.receipts.append(receipt)
+    # lines about tasks
+    def _on_received(self, process: Process, data: Mapping[str, Any], raw: bytes) -> None:
+        task_id, t, queue = data["id"], data["t"], data["queue"] or ""
+        task = self._tasks.get(task_id) or self._task(task_id)
+        waiting = self._waiting.get(queue) or self._queue(queue)
+        waiting.went += 1
         if task.received is None:
-            self._received += data["id"] not in self._remembered
-            task.queue = data["queue"]
-            task.received = data["t"]
-        else:
-            task.received = min(task.received, data["t"])
+            self.tally.received += 1
+            task.received = t
+            task.name, task.queue = data["name"], queue
+            task.args, task.kwargs = payload_of(raw, data)
+            task.args_cut = data.get("args_cut", False)
+            task.root, task.parent = data.get("root"), data.get("parent")
+            cell = task.cell
+            if cell is None and not task.over:
+                waiting.came += 1
+            elif cell is not None and cell.queue != queue:
+                self.places.move(task, task.place, self.places.cell(queue, cell.service))
+        elif t < task.received:
+            task.received = t
+        service, start = process.holder
+        eta = data.get("eta")
+        receipt = Receipt(t, service, start, data.get("redelivered") or False, data.get("retries") or 0, eta)
+        task.receipts.append(receipt)
+        self._changed[task_id] = task
+        if task.attempts and self._answered(task, receipt):
+            return
+        if process.dead_at is None and len(task.receipts) == 1 and not task.attempts and task.told is None:
+            place = RESERVED
+            if eta is not None and eta > t:
+                place = SCHEDULED
+                heapq.heappush(self._due, (eta, task_id))
+            task.holder = process.holder
+            self.places.move(task, place, process.cells.get(queue) or self._cell(process, queue))
+            return
+        receipt.open = not process.gave_back
+        if eta is not None:
+            heapq.heappush(self._due, (eta, task_id))
+        self.replace(task)
 
-    def _on_started(self, process: Process, data: Mapping[str, Any]) -> None:
-        task_id, t, retries = data["id"], data["t"], data["retries"]
-        task = self._task(task_id, data["name"])
+    @staticmethod
+    def _answered(task: Task, receipt: Receipt) -> bool:
+        """Whether a run answers this delivery whose start was read before it."""
+        for attempt in task.attempts:
+            if (
+                attempt.received is None
+                and attempt.service == receipt.service
+                and attempt.start == receipt.start
+                and attempt.retries == receipt.retries
+                and attempt.started >= receipt.t
+            ):
+                attempt.received = receipt.t
+                receipt.open = False
+                return True
+        return False
+
+    def _on_started(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        task_id, t, retries, name = data["id"], data["t"], data["retries"], data["name"]
+        task = self._tasks.get(task_id) or self._task(task_id)
+        if not task.name:
+            task.name = name
         service, start, pid = process.source
-        attempt = Attempt(task_id, data["name"], service, start, pid, t, retries)
+        attempt = Attempt(task_id, name, service, start, pid, t, retries)
+        attempts, receipts = task.attempts, task.receipts
         # A retry counts up; the same number again is the same message, delivered again.
-        before = self._remembered.pop(task_id, None) if self._remembered else None
-        if before is not None:
-            task.earlier = 1
-        if not task.twice and (before == retries or any(other.retries == retries for other in task.attempts)):
+        if attempts and not task.twice and any(other.retries == retries for other in attempts):
             task.twice = True
-            self._twice += 1
-        task.attempts.append(attempt)
+            self.tally.twice += 1
+        if receipts:
+            self._answer(task, attempt)
+        attempts.append(attempt)
         process.opened(attempt)
-        self._started += 1
-        self._running += 1
+        tally = self.tally
+        tally.started += 1
+        tally.running += 1
+        self._changed[task_id] = task
         early = process.told_early(attempt) if process.early else None
         if early is not None:
-            self._on_ended(process, early)
+            self._on_ended(process, early, b"")
         elif process.dead_at is not None:
             self._cut(attempt, process.dead_at)
+        elif len(attempts) == 1:
+            queue = task.queue or ""
+            task.holder = process.holder
+            self.places.move(task, ACTIVE, process.cells.get(queue) or self._cell(process, queue))
+        else:
+            self.replace(task)
 
-    def _on_ended(self, process: Process, data: Mapping[str, Any]) -> None:
+    @staticmethod
+    def _answer(task: Task, attempt: Attempt) -> None:
+        """Find the delivery that a run answers: the first one to its worker that no other answers."""
+        receipts = task.receipts
+        if len(receipts) == 1 and not task.attempts:
+            receipt = receipts[0]
+            if receipt.service == attempt.service and receipt.start == attempt.start:
+                receipt.open = False
+                attempt.received = receipt.t
+            return
+        answered = {other.received for other in task.attempts}
+        for receipt in receipts:
+            if (
+                receipt.service == attempt.service
+                and receipt.start == attempt.start
+                and receipt.retries == attempt.retries
+                and receipt.t <= attempt.started
+                and receipt.t not in answered
+            ):
+                receipt.open = False
+                attempt.received = receipt.t
+                return
+
+    def _on_ended(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         task_id, t, state = data["id"], data["t"], data["state"]
         run = data["run"] or 0.0
         pid = data.get("pid")
         if pid is not None and pid != process.source.pid:  # told by the main process of a dead pool process
-            process = self._process(process.source._replace(pid=pid))
+            process = self.processes.of(process.source._replace(pid=pid))
         attempt = process.closed(task_id, t - run, exactly=pid is not None)
         if attempt is None and pid is not None:
             process.early.setdefault(task_id, []).append(data)
             return
+        task = self._tasks.get(task_id) or self._task(task_id)
         requeued = bool(data.get("requeue"))
+        tally = self.tally
         if attempt is not None:
             if attempt.state == CUT:
-                self._counts[CUT] -= 1
+                tally.by_state[CUT] -= 1
             else:
-                self._running -= 1
-            attempt.ended, attempt.state, attempt.run = t, state, max(run, 0.0)
+                tally.running -= 1
+            attempt.ended, attempt.state, attempt.run = t, state, run if run > 0.0 else 0.0
             attempt.cpu, attempt.error, attempt.requeued = data["cpu"], data["error"], requeued
-            self._done[attempt.service] = self._done.get(attempt.service, 0) + 1
-        self._counts[state] = self._counts.get(state, 0) + 1
-        task = self._task(task_id, attempt.name if attempt is not None else "")
+            attempt.result, attempt.traceback = data.get("result"), data.get("traceback")
+            service = attempt.service
+            tally.done[service] = tally.done.get(service, 0) + 1
+        tally.by_state[state] = tally.by_state.get(state, 0) + 1
         task.state, task.error = state, data["error"]
-        if state != "RETRY" and not requeued:
-            self._ended(task, t)
+        self._changed[task_id] = task
+        if state == "RETRY" or requeued:
+            self.replace(task)
+            return
+        tally.ended(t)
+        if attempt is None:
+            task.told = (t, TaskState(state))
+            self._close_receipt(task, process)
+            self.replace(task)
+            return
+        tally.took(_waited(task), run)
+        if len(task.attempts) == 1 and len(task.receipts) <= 1 and task.told is None:
+            self._over(task, TaskState(state), t)
+        else:
+            self.replace(task)
 
-    def _on_revoked(self, process: Process, data: Mapping[str, Any]) -> None:
+    def _on_revoked(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         if data["terminated"]:
             return  # it ran: its own end tells
-        task = self._task(data["id"], data.get("name") or "")
-        self._counts["REVOKED"] += 1
+        task = self._tasks.get(data["id"]) or self._task(data["id"])
+        if not task.name:
+            task.name = data.get("name") or ""
+        self.tally.by_state["REVOKED"] += 1
         task.state, task.error = "REVOKED", "expired" if data["expired"] else "revoked before it ran"
-        self._ended(task, data["t"])
+        task.told = (data["t"], TaskState.REVOKED)
+        self._close_receipt(task, process)
+        self.tally.ended(data["t"])
+        self._changed[task.id] = task
+        self.replace(task)
 
-    # lines of load generators
+    @staticmethod
+    def _close_receipt(task: Task, process: Process) -> None:
+        """It was dealt with without a run."""
+        for receipt in task.receipts:
+            if receipt.open and (receipt.service, receipt.start) == process.holder:
+                receipt.open = False
+                return
+
+    # lines of load generators, and of this desk
     def _load(self, process: Process) -> tuple[int, LoadCount]:
         number = int(process.source.service.rpartition("-")[2])
         load = self.loads.get(number)
@@ -301,91 +426,149 @@ class Account:
             load = self.loads[number] = LoadCount()
         return number, load
 
-    def _on_sent(self, process: Process, data: Mapping[str, Any]) -> None:
+    def _on_sent(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         number, load = self._load(process)
-        ids = data["ids"]
+        ids, t, name, queue = data["ids"], data["t"], data.get("name") or "", data.get("queue") or ""
         load.sent += len(ids)
-        tasks, sent, in_doubt = self._tasks, self._sent, load.in_doubt
+        cell = self._waiting.get(queue) or self._queue(queue)
+        tasks, changed, in_doubt = self._tasks, self._changed, load.in_doubt
+        new = 0
         for task_id in ids:
             if in_doubt:
                 in_doubt.discard(task_id)
-            task = tasks.get(task_id)
+            task = tasks.get(task_id) or self.kept.find(task_id)
             if task is None:
-                sent[task_id] = number
-            elif task.load is None:
-                task.load = number
-                load.ended += task.over
+                task = tasks[task_id] = Task(task_id, name, queue, t, load=number, cell=cell)
+                new += 1
+            else:
+                self._sent_late(task, number, load, data)
+            changed[task_id] = task
+        cell.counts[WAITING] += new
+        cell.came += new
+        self.places.known += new
 
-    def _on_doubt(self, process: Process, data: Mapping[str, Any]) -> None:
+    def _sent_late(self, task: Task, number: int, load: LoadCount, data: Mapping[str, Any]) -> None:
+        """Some worker was read first."""
+        if task.load is None:
+            task.load = number
+            load.ended += task.over
+        if task.sent is None:
+            task.sent = data["t"]
+        if task.queue is None:
+            task.name, task.queue = task.name or data["name"], data["queue"]
+
+    def _on_doubt(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        self.unsaved = True
         self._load(process)[1].in_doubt.update(data["ids"])
 
-    def _on_unsent(self, process: Process, data: Mapping[str, Any]) -> None:
+    def _on_unsent(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        self.unsaved = True
         _, load = self._load(process)
         load.unsent += len(data["ids"])
         load.in_doubt.difference_update(data["ids"])
 
-    # keeping
-    def _process(self, source: Source) -> Process:
-        process = self._processes.get(source)
-        if process is None:
-            process = self._processes[source] = Process(source)
-        elif process.source is not source:
-            process.source = source  # the same process: known by identity from now on
-        return process
+    def _on_purged(self, _process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        for task_id in data["ids"]:
+            self.tell(task_id, TaskState.PURGED, data["t"], data.get("queue") or "")
 
-    def _task(self, task_id: str, name: str) -> Task:
-        task = self._tasks.get(task_id)
+    def _on_restored(self, _process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        for task_id in data["ids"]:
+            task = self.kept.find(task_id)
+            if task is not None and not task.over:
+                self.settle(task_id, WAITING, data["t"], data.get("queue") or "")
+
+    # keeping
+    def tell(self, task_id: str, place: TaskState, t: float, queue: str = "") -> None:
+        """Somebody else than its worker knows where a task was at `t`; what is heard of it later holds."""
+        task = self._tasks.get(task_id) or self._task(task_id)
+        if task.queue is None:
+            task.queue = queue
+        was_over = task.over
+        task.told = (t, place)
+        self.replace(task)
+        if task.over and not was_over:
+            self.tally.ended(t)
+
+    def settle(self, task_id: str, place: TaskState, t: float, queue: str = "") -> None:
+        """The broker tells where a task's message is, whatever became of its deliveries before `t`."""
+        task = self._tasks.get(task_id) or self._task(task_id)
+        for receipt in task.receipts:
+            if receipt.t < t:
+                receipt.open = False
+        for attempt in task.attempts:
+            if not attempt.state:
+                return  # it runs: that is known better
+        self.tell(task_id, place, t, queue)
+
+    def touch(self, task: Task) -> None:
+        """Something about a task changed that is no line's."""
+        self._changed[task.id] = task
+
+    def replace(self, task: Task) -> None:
+        """Count a task where all that is known of it says that it is."""
+        place, holder = place_of(task, self.processes.dead, self._clock)
+        self._changed[task.id] = task
+        if place.over:
+            if not task.over or task.place is not place:
+                self._over(task, place, _ended_at(task))
+            return
+        cell = self.places.cell(task.queue or "", holder[0] if holder else "")
+        if cell is task.cell and place is task.place:
+            task.holder = holder
+            return
+        if task.over and task.load is not None:
+            self.loads[task.load].ended -= 1
+        if place is WAITING:
+            cell.came += 1
+        task.holder = holder
+        task.ended = None
+        self.places.move(task, place, cell)
+
+    def _over(self, task: Task, place: TaskState, t: float) -> None:
+        task.ended = t
+        if not task.over and task.load is not None:
+            self.loads[task.load].ended += 1
+        self.places.move(task, place, None)
+
+    def _task(self, task_id: str) -> Task:
+        task = self.kept.find(task_id)
         if task is None:
-            load = self._sent.pop(task_id, None) if self._sent else None
-            task = self._tasks[task_id] = Task(task_id, name, load=load)
-        elif name and not task.name:
-            task.name = name
+            task = self._tasks[task_id] = Task(task_id)
+            self.places.known += 1
         return task
+
+    def _queue(self, queue: str) -> Cell:
+        cell = self._waiting[queue] = self.places.cell(queue)
+        return cell
+
+    def _cell(self, process: Process, queue: str) -> Cell:
+        cell = process.cells[queue] = self.places.cell(queue, process.source.service)
+        return cell
 
     def _cut(self, attempt: Attempt, t: float) -> None:
         attempt.state, attempt.ended = CUT, max(t, attempt.started)
-        self._counts[CUT] += 1
-        self._running -= 1
+        self.tally.by_state[CUT] += 1
+        self.tally.running -= 1
+        task = self._tasks.get(attempt.task_id)
+        if task is not None:
+            self.replace(task)
 
-    def _ended(self, task: Task, t: float) -> None:
-        bucket = int(t * _BUCKETS)
-        ends = self._ends
-        ends[bucket] = ends.get(bucket, 0) + 1
-        if len(ends) > 60 * _BUCKETS:
-            for old in sorted(ends)[: 30 * _BUCKETS]:
-                del ends[old]
-        if task.over:
-            return
-        task.over = True
-        task.ended = t
-        if task.load is not None:
-            self.loads[task.load].ended += 1
-        if self._bounded is not None:
-            self._over.append(task.id)
-            if len(self._over) > self._bounded:
-                self._forget_task(self._over.popleft())
 
-    def _forget_task(self, task_id: str) -> None:
-        task = self._tasks.get(task_id)
-        if task is None:
-            return
-        if any(not attempt.state for attempt in task.attempts):
-            self._over.append(task_id)  # it runs again: not yet
-        else:
-            del self._tasks[task_id]
-            if task.attempts and self._bounded is not None:
-                self._remembered[task_id] = task.attempts[-1].retries
-                if len(self._remembered) > _REMEMBERED * self._bounded:
-                    del self._remembered[next(iter(self._remembered))]
+def _waited(task: Task) -> float | None:
+    """Seconds from when a task could have run to its first start; None when it ran before."""
+    if len(task.attempts) != 1:
+        return None
+    since = task.received if task.sent is None else task.sent
+    if since is None:
+        return None
+    if task.receipts and task.receipts[0].eta is not None:
+        since = max(since, task.receipts[0].eta)
+    return max(task.attempts[0].started - since, 0.0)
 
-    def _forget_processes(self) -> None:
-        """Forget the pool processes that are gone and owe us nothing."""
-        pools = {name: worker.pool.pids for name, worker in self.workers.items() if worker.pool}
-        for source, process in list(self._processes.items()):
-            idle = not (process.main or process.open or process.early)
-            if idle and source.pid not in pools.get(source.service, ()):
-                del self._processes[source]
-        self._prune_at = max(_PROCESSES, 2 * len(self._processes))
+
+def _ended_at(task: Task) -> float:
+    ends = [attempt.ended for attempt in task.attempts if attempt.ended is not None]
+    return max([*ends, task.told[0]] if task.told is not None else ends, default=0.0)
 
 
 def read(folder: Path) -> Account:
@@ -397,3 +580,6 @@ def read(folder: Path) -> Account:
     finally:
         tail.close()
     return account
+
+
+__all__ = ["Account", "Beat", "Holder", "Source", "read"]

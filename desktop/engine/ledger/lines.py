@@ -26,6 +26,32 @@ class Line(NamedTuple):
 
     source: Source
     data: Mapping[str, Any]
+    raw: bytes = b""
+
+
+def payload_of(raw: bytes, data: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The args and kwargs of a `received` line, as JSON; None where the line has none.
+
+    Cut out of the line as the probe wrote it, which is cheaper than writing them anew and keeps numbers
+    that Python's floats cannot hold.
+    """
+    end = raw.rfind(b',"retries":')  # behind it stand no texts of the task's
+    middle = raw.rfind(b',"kwargs":', 0, end)
+    begin = raw.find(b'"args":')
+    if 0 < begin < middle and raw.find(b',"kwargs":', begin, middle) < 0:
+        args, kwargs = raw[begin + 7 : middle], raw[middle + 10 : end]
+        try:
+            return (
+                None if args == b"null" else args.decode(),
+                None if kwargs == b"null" else kwargs.decode(),
+            )
+        except UnicodeDecodeError:
+            pass
+    return _dumped(data.get("args")), _dumped(data.get("kwargs"))
+
+
+def _dumped(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, separators=(",", ":"))
 
 
 def source_of(path: Path | str) -> Source | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from desktop.engine.api import TaskState
 from desktop.engine.ledger.lines import Source
+from desktop.engine.ledger.places import Cell
 
 CUT = "CUT"  # the state of an attempt whose process died while it ran
 SAME = 0.001  # seconds: two moments that were worked out from one
@@ -36,7 +37,8 @@ class Attempt:
     row: int = 0  # in the run's database; 0: not written yet
 
 
-class Receipt(NamedTuple):
+@dataclass(slots=True)
+class Receipt:
     """A worker received the task's message."""
 
     t: float
@@ -45,6 +47,7 @@ class Receipt(NamedTuple):
     redelivered: bool = False
     retries: int = 0
     eta: float | None = None
+    open: bool = True  # no run has answered it, and it was not given back: that worker has it, if it lives
 
 
 @dataclass(slots=True)
@@ -62,7 +65,6 @@ class Task:
     error: str | None = None
     over: bool = False  # it came to an end after which Celery sends it no more
     twice: bool = False  # run more than once without having asked for it
-    earlier: int = 0  # attempts that a bounded account has forgotten, as far as it remembers
     load: int | None = None  # the load generator that sent it
     args: str | None = None  # JSON as the probe wrote it; None: longer than its cap, or not JSON
     kwargs: str | None = None
@@ -74,6 +76,9 @@ class Task:
     ended: float | None = None  # when it was over
     args_cut: bool = False  # args or kwargs were longer than the cap
     row: int = 0  # in the run's database: the order in which tasks were first heard of; 0: not written yet
+    # Of a living account only; the database does not know them.
+    cell: Cell | None = None  # where it is counted; None: not yet, or over
+    told: tuple[float, TaskState] | None = None  # what others than its worker said of it, and when
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,12 @@ class Process:
     also: dict[str, list[Attempt]] = field(default_factory=dict)
     early: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # ends read before their start
     dead_at: float | None = None
+    gave_back: bool = False  # dead: it ended by itself, and its messages went back to their queues
+    holder: tuple[str, int] = ("", 0)
+    cells: dict[str, Cell] = field(default_factory=dict)  # of its worker, by queue
+
+    def __post_init__(self) -> None:
+        self.holder = self.source[:2]
 
     def opened(self, attempt: Attempt) -> None:
         if attempt.task_id in self.open:

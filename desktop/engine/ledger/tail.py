@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,9 +43,13 @@ class Tail:
     that have died are closed and forgotten when they have been read to their end. At most 64 are open.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, positions: Mapping[str, int] | None = None, chunk: int = CHUNK) -> None:
+        """`positions`: how far files were read before, as `positions` told; `chunk`: bytes of one read."""
         self._folder = _Folder(str(folder))
         self._files: list[_File] = []
+        self._from = dict(positions or {})
+        self._chunk = chunk
+        self._grown: dict[str, _File] = {}
         self.bad = 0  # lines that were no object of ours
         self.behind = False  # the last poll left something unread: poll again at once
 
@@ -59,6 +64,7 @@ class Tail:
             data = self._read(file)
             if data:
                 file.grew_at = now
+                self._grown[file.path] = file
                 self._split(file, data, lines)
             elif now - file.grew_at > IDLE_SECONDS:
                 file.grew_at = now  # asks again in as long
@@ -69,6 +75,11 @@ class Tail:
             self._files.remove(file)
         self._bound_descriptors()
         return lines
+
+    def positions(self) -> dict[str, int]:
+        """How far each file was read, by its name, in whole lines: those that grew since the last call."""
+        grown, self._grown = self._grown, {}
+        return {os.path.basename(path): file.offset - len(file.partial) for path, file in grown.items()}
 
     def close(self) -> None:
         """Close the files. What was read stays read: a later poll goes on from there."""
@@ -91,7 +102,8 @@ class Tail:
         for name in sorted(names):
             source = source_of(name)
             if source is not None:
-                self._files.append(_File(source, os.path.join(folder.path, name), grew_at=now))
+                path = os.path.join(folder.path, name)
+                self._files.append(_File(source, path, offset=self._from.get(name, 0), grew_at=now))
         # Time stamps are as coarse as the kernel's tick: a fresh one proves nothing about this moment.
         settled = time.time() - changed_ns / 1e9 > FRESH_SECONDS
         folder.changed_ns = changed_ns if settled else -1
@@ -105,12 +117,12 @@ class Tail:
                     return b""
                 file.fd = os.open(file.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
                 os.lseek(file.fd, file.offset, os.SEEK_SET)
-            data = os.read(file.fd, CHUNK)
+            data = os.read(file.fd, self._chunk)
         except OSError:
             self._close(file)
             return b""
         file.offset += len(data)
-        self.behind = self.behind or len(data) == CHUNK
+        self.behind = self.behind or len(data) == self._chunk
         return data
 
     def _split(self, file: _File, data: bytes, lines: list[Line]) -> None:
@@ -125,7 +137,7 @@ class Tail:
                 if found is None:
                     self.bad += 1
                 else:
-                    lines.append(Line(source, found))
+                    lines.append(Line(source, found, part))
 
     def _bound_descriptors(self) -> None:
         opened = [file for file in self._files if file.fd >= 0]

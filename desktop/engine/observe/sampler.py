@@ -92,7 +92,10 @@ class Sampler:
       and closed by the broker's thread only;
     - `queues`: the queues to read;
     - `pools`: worker → figures of each worker that runs;
-    - `ended`: how many attempts have ended, and how many of them failed, since the stack started.
+    - `ended`: how many attempts have ended, and how many of them failed, since the stack started;
+    - `recorded`: further series and their values now, from whoever keeps the account of the tasks.
+
+    `record` gets all values of each beat, the broker's being those of its own last beat.
 
     A service, worker or queue that is left out at a beat keeps its history, with a gap. `forget`
     what was removed.
@@ -106,6 +109,8 @@ class Sampler:
         queues: Callable[[], Sequence[str]],
         pools: Callable[[], Mapping[str, PoolFigures]],
         ended: Callable[[], tuple[int, int]],
+        recorded: Callable[[], Mapping[str, float]] = dict,
+        record: Callable[[float, Mapping[str, float]], None] = lambda t, values: None,
         interval: float = INTERVAL,
     ) -> None:
         self._history = history
@@ -114,6 +119,9 @@ class Sampler:
         self._queues = queues
         self._pools = pools
         self._ended = ended
+        self._recorded = recorded
+        self._record = record
+        self._of_broker: Mapping[str, float] = {}  # its last beat, until it is recorded
         self._trees_of = TreeSampler()
         self._rates = _Rates()
         self._reader: QueueReader | None = None
@@ -147,27 +155,24 @@ class Sampler:
     def _sample_processes(self) -> None:
         trees = self._trees_of.sample(self._roots())
         t = time.time()
-        add = self._history.add
+        values: dict[str, float] = {}
         for service, tree in trees.items():
-            add(f"cpu:{service}", t, tree.cpu)
-            add(f"memory:{service}", t, tree.memory)
-            add(f"threads:{service}", t, tree.threads)
+            values[f"cpu:{service}"] = tree.cpu
+            values[f"memory:{service}"] = tree.memory
+            values[f"threads:{service}"] = tree.threads
         self.trees = trees
         for worker, pool in self._pools().items():
-            self._add_pool(worker, pool, t)
-        ended, failed = self._rates.add(t, *self._ended())
-        add("ended:", t, ended)
-        add("failed:", t, failed)
-        self.per_second = ended
+            values.update(_of_pool(worker, pool))
+        values["ended:"], values["failed:"] = self._rates.add(t, *self._ended())
+        self.per_second = values["ended:"]
+        values.update(self._recorded())
+        self._add(t, values)
+        of_broker, self._of_broker = self._of_broker, {}
+        self._record(t, {**values, **of_broker})
 
-    def _add_pool(self, worker: str, pool: PoolFigures, t: float) -> None:
-        add = self._history.add
-        add(f"size:{worker}", t, pool.size)
-        add(f"busy:{worker}", t, pool.busy)
-        add(f"reserved:{worker}", t, pool.reserved)
-        if pool.min is not None and pool.max is not None:
-            add(f"min:{worker}", t, pool.min)
-            add(f"max:{worker}", t, pool.max)
+    def _add(self, t: float, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._history.add(name, t, value)
 
     def _sample_broker(self) -> None:
         reader = self._use_reader(self._queue_reader())
@@ -175,15 +180,30 @@ class Sampler:
         self.depths = depths
         if depths is None:
             return
-        for queue, (waiting, _by_priority) in depths.queues.items():
-            self._history.add(f"depth:{queue}", depths.t, waiting)
-        self._history.add("unacked:", depths.t, depths.unacked)
+        values: dict[str, float] = {
+            f"depth:{queue}": waiting for queue, (waiting, _by_priority) in depths.queues.items()
+        }
+        values["unacked:"] = depths.unacked
+        self._add(depths.t, values)
+        self._of_broker = values
 
     def _use_reader(self, reader: QueueReader | None) -> QueueReader | None:
         if self._reader is not None and self._reader is not reader:
             self._reader.close()
         self._reader = reader
         return reader
+
+
+def _of_pool(worker: str, pool: PoolFigures) -> Mapping[str, float]:
+    values: dict[str, float] = {
+        f"size:{worker}": pool.size,
+        f"busy:{worker}": pool.busy,
+        f"reserved:{worker}": pool.reserved,
+    }
+    if pool.min is not None and pool.max is not None:
+        values[f"min:{worker}"] = pool.min
+        values[f"max:{worker}"] = pool.max
+    return values
 
 
 class _Rates:

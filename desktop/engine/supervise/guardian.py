@@ -18,6 +18,10 @@ import sys
 import time
 
 MARKER = "CELERY_DESK_SESSION"
+LAST = (
+    "CELERY_DESK_LAST"  # in the environment of what ends by itself when the panel does, after its last words
+)
+LAST_WORDS = 1.0  # seconds that it has for them
 HAS_PROC = os.path.exists("/proc/self/stat")
 
 
@@ -75,13 +79,28 @@ def end_all(session: str, registered: "dict[int, tuple[str, bool]]") -> None:
         if start_time(pid) == start:
             kill(pid, group)
             kill(pid)
-    clean, until = 0, time.monotonic() + 10
-    while clean < 2 and time.monotonic() < until:
+    clean, began = 0, time.monotonic()
+    while clean < 2 and time.monotonic() < began + 10:
         found = [pid for pid in marked(session) if not is_zombie(pid)]
         for pid in found:
-            kill(pid)
+            if time.monotonic() > began + LAST_WORDS or not has_last_words(pid):
+                kill(pid)
         clean = 0 if found else clean + 1
         time.sleep(0.02)
+
+
+def has_last_words(pid: int) -> bool:
+    """Whether a process ends by itself."""
+    if HAS_PROC:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                return f"{LAST}=1".encode() in file.read().split(b"\0")
+        except OSError:
+            return False
+    shown = subprocess.run(
+        ["ps", "eww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return f"{LAST}=1" in shown.stdout.split()
 
 
 def is_zombie(pid: int) -> bool:

@@ -24,19 +24,27 @@ from desktop.engine.api import (
     State,
     StopHow,
 )
-from desktop.engine.ledger.feed import Feed, Held
 from desktop.engine.observe.logfiles import last_lines, prune, rotate
+from desktop.engine.record.client import Recorder
+from desktop.engine.record.told import WorkerTold
 from desktop.engine.stack.document import Document
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise.control import ControlClient, Heard
 from desktop.engine.supervise.guard import Guard
+from desktop.engine.supervise.guardian import LAST
 from desktop.engine.supervise.loop import Loop
 from desktop.engine.supervise.pool_processes import PoolProcesses
 from desktop.engine.supervise.ports import free_port
 from desktop.engine.supervise.process import ManagedProcess
 from desktop.engine.supervise.service import Service
-from desktop.engine.supervise.services import PING_EVERY, BrokerService, WebService, WorkerService
+from desktop.engine.supervise.services import (
+    PING_EVERY,
+    BrokerService,
+    WebService,
+    WorkerService,
+    base_env,
+)
 from desktop.engine.supervise.session import Record, Registered
 
 log = logging.getLogger(__name__)
@@ -45,6 +53,7 @@ TICK = 0.5  # seconds between two looks at health
 MARKS_KEPT = 1000
 LOGS_KEPT = 10  # log files per service: a crash loop must not fill the disk
 ROTATE_EVERY = 10  # ticks
+LOOK_LIMIT = 10.0  # seconds after which the broker is looked into, though services still start
 
 
 class LiveStack:
@@ -71,14 +80,16 @@ class LiveStack:
         self.server: brokers.Server | None = None
         self.started_at = time.time()
         self.marks: deque[Mark] = deque(maxlen=MARKS_KEPT)
-        self.feed = Feed(run_folder / "ledger")
         self._document = document
+        self._texts = [[self.started_at, document.text()]]
+        self.feed = self._recorder()
         self._heard = heard
         self._changed = changed
         self._control: ControlClient | None = None
         self._ticks = 0
         self._last_ping = 0.0
         self._ending = False
+        self._looked_into = False
         self._waiters: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         self._pool_processes = PoolProcesses(
             loop, self._pool_process_wanted, self._task_of, self._pool_process_ended
@@ -90,6 +101,14 @@ class LiveStack:
             self.web.port = free_port()
         self.workers: dict[str, WorkerService] = {w.name: WorkerService(self, w) for w in spec.workers}
         self._to_start = [service for service in self.services() if service is not self.broker]
+
+    def _recorder(self) -> Recorder:
+        facts = {"stack": self._document.spec.name, "began": self.started_at, "texts": self._texts}
+        return Recorder(
+            {"source": "ledger", "folder": str(self.run_folder), "facts": facts},
+            log_file=self.logs_folder / "recorder.001.log",
+            env={**base_env(self.session_id), LAST: "1"},
+        )
 
     # what the services ask for
 
@@ -121,6 +140,7 @@ class LiveStack:
 
     def mark(self, mark: Mark) -> None:
         self.marks.append(mark)
+        self.feed.mark(mark)
 
     def changed(self) -> None:
         self._changed()
@@ -128,11 +148,11 @@ class LiveStack:
     def log_tail(self, path: Path, lines: int) -> str:
         return "\n".join(last_lines(path, lines))
 
-    def held(self, service: str, start: int) -> Held:
+    def held(self, service: str, start: int) -> WorkerTold:
         return self.feed.held(service, start)
 
-    def cut(self, service: str, start: int) -> None:
-        self.feed.cut(service, start)
+    def cut(self, service: str, start: int, gave_back: bool) -> None:
+        self.feed.cut(service, start, gave_back)
 
     def ping(self, nodes: list[str], heard: Heard) -> None:
         if self._control is not None:
@@ -263,6 +283,7 @@ class LiveStack:
         self.loop.later(TICK, self._tick)
         self._ticks += 1
         now = time.monotonic()
+        self._look_into_the_broker()
         self.broker_health(now)
         alive = [worker for worker in self.workers.values() if worker.process is not None]
         for service in self.services():
@@ -277,6 +298,17 @@ class LiveStack:
             threading.Thread(target=self._bound_logs, name="log-bounds", daemon=True).start()
         for worker in alive:
             self._pool_processes.watch(worker.name, self.feed.pool_pids(worker.name, worker.starts))
+
+    def _look_into_the_broker(self) -> None:
+        """Not while services start: it costs the recorder a third of a second of a core to begin with."""
+        since = self.broker_ready_since()
+        if self._looked_into or since is None or self.endpoint is None:
+            return
+        starting = any(service.state is State.STARTING for service in self.services())
+        if not starting or time.monotonic() - since > LOOK_LIMIT:
+            self._looked_into = True
+            options = self.spec().celery.get("broker_transport_options", {})
+            self.feed.broker(self.endpoint.url, options if isinstance(options, Mapping) else {})
 
     def broker_health(self, now: float) -> None:
         """A PONG every two seconds."""
@@ -328,19 +360,27 @@ class LiveStack:
         self._document.replace_worker(spec)
         worker = self.workers[spec.name]
         worker.spec, worker.restart_policy = spec, spec.restart
+        self._new_text()
         self.changed()
 
     def add_worker(self, spec: WorkerSpec) -> None:
         """One more worker; it is started."""
         self._document.add_worker(spec)
         worker = self.workers[spec.name] = WorkerService(self, spec)
+        self._new_text()
         worker.start()
 
     def forget_worker(self, name: str) -> None:
         """A worker that is stopped leaves the stack."""
         self._document.remove_worker(name)
         del self.workers[name]
+        self._new_text()
         self.changed()
+
+    def _new_text(self) -> None:
+        """The settings were changed: the record keeps each text of the stack file with its time."""
+        self._texts.append([time.time(), self._document.text()])
+        self.feed.put("texts", self._texts)
 
     # for snapshots and the session file
 

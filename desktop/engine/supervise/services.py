@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from desktop.engine.api import DeskError, Kind, Light, State, StopHow
-from desktop.engine.ledger.feed import Held
+from desktop.engine.record.told import WorkerTold
 from desktop.engine.stack.command import clean_env, shown_command, worker_command, worker_env
 from desktop.engine.stack.model import BrokerSpec, Pool, StackSpec, WebSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
@@ -41,11 +41,11 @@ class StackContext(Context, Protocol):
     def spec(self) -> StackSpec:
         """The live stack."""
 
-    def held(self, service: str, start: int) -> Held:
+    def held(self, service: str, start: int) -> WorkerTold:
         """From the ledger."""
 
-    def cut(self, service: str, start: int) -> None:
-        """The process died: what it ran is cut."""
+    def cut(self, service: str, start: int, gave_back: bool) -> None:
+        """The process died: what it ran is cut. `gave_back`: by itself, so kombu restored what it held."""
 
     def ping(self, nodes: list[str], heard: Heard) -> None:
         """Ask workers whether they answer."""
@@ -210,7 +210,7 @@ class WorkerService(Service):
         return shown[2]
 
     @property
-    def held(self) -> Held:
+    def held(self) -> WorkerTold:
         """What the ledger knows of it."""
         return self.stack_context.held(self.name, self.starts)
 
@@ -275,12 +275,14 @@ class WorkerService(Service):
         if self.computes():
             return (
                 f"{self.name} does not answer while it computes: {self.spec.pool} runs tasks in the main "
-                f"process ({plural(self.held.running, 'task')} now). Its probe still writes; it is alive"
+                f"process ({plural(self.running_tasks(), 'task')} now). Its probe still writes; it is alive"
             )
         return f"{self.name} is alive, but has not answered for {SILENT_AFTER:g} s"
 
     def running_tasks(self) -> int:
-        return self.held.running
+        return len(self.held.running)
 
     def process_ended(self, outcome: Outcome) -> None:
-        self.stack_context.cut(self.name, self.starts)
+        # Of a process that was taken over nobody can tell how it ended, but whether it had begun to stop.
+        by_itself = outcome.signal is None and (outcome.code is not None or self.held.closing)
+        self.stack_context.cut(self.name, self.starts, by_itself)

@@ -1,0 +1,178 @@
+"""The recorder: `python -m desktop.engine.record.recorder`, one process for each living run.
+
+stdin: messages of the panel (`told.packed`), the first of which says what to record. Its end is the end of
+the panel: the recorder writes what there is and ends too, so it never outlives the panel by more than a
+moment. stdout: answers, and the state up to ten times a second (`told.Told`).
+
+    ("begin", {"source": "ledger", "folder": …, "facts": {…}})      the first
+    ("ask", number, question, arguments)                            → ("answer", number, value)
+    ("tell", what, arguments)
+    ("finish",)                                                     the run has ended: write, and end
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from desktop.engine.api import DeskError
+from desktop.engine.record.facts import facts_of
+from desktop.engine.record.pipe import Pipe
+from desktop.engine.record.recording import Recording
+
+log = logging.getLogger("recorder")
+
+POLL = 0.05  # seconds between two looks at the ledger
+PUSH = 0.1  # between two states
+BEAT = 0.5  # between two commits
+LOCK_TIME = 5.0  # seconds that the recorder of a panel that died may still need
+LAST_LINES = 0.25  # seconds in which what the panel left comes to its end
+
+
+class Recorder:
+    """The loop: reads the ledger, answers the panel, writes the database."""
+
+    def __init__(self, pipe: Pipe, recording: Recording) -> None:
+        self._pipe = pipe
+        self._recording = recording
+        self._finished = False
+        self._tells: Mapping[str, Callable[..., None]] = {
+            "cut": recording.cut,
+            "sample": recording.sample,
+            "mark": recording.mark,
+            "put": recording.put,
+            "broker": recording.broker,
+            "queues": recording.queues,
+        }
+        self._questions: Mapping[str, Callable[..., Any]] = {
+            "held": recording.held,
+            "task_of": recording.task_of,
+            "stranded": recording.stranded,
+            "catch_up": recording.catch_up,
+        }
+
+    def run(self) -> None:
+        """Until the panel says that the run has ended, or is gone."""
+        poll_at = push_at = beat_at = 0.0
+        while not self._finished and not self._pipe.ended:
+            now = time.monotonic()
+            wait = 0.0 if self._recording.behind else min(poll_at, push_at, beat_at) - now
+            for message in self._pipe.wait(wait):
+                self._heard(message)
+            now = time.monotonic()
+            if now >= poll_at or self._recording.behind:
+                self._recording.read()
+                poll_at = now + POLL
+            if now >= beat_at:
+                self._recording.beat()
+                beat_at = now + BEAT
+            if now >= push_at:
+                self._push()
+                push_at = now + PUSH
+        if self._finished:
+            self._recording.close(clean=True)
+            self._push()
+            self._pipe.drain(1.0)
+        else:
+            self._recording.close_after(LAST_LINES)
+
+    def _push(self) -> None:
+        if self._pipe.free:
+            told = self._recording.told()
+            if told is not None:
+                self._pipe.say(("told", told))
+
+    def _heard(self, message: Any) -> None:
+        kind = message[0]
+        if kind == "ask":
+            _, number, question, arguments = message
+            self._pipe.say(("answer", number, self._questions[question](*arguments)))
+        elif kind == "tell":
+            self._tells[message[1]](*message[2])
+        elif kind == "finish":
+            self._finished = True
+
+
+def locked(folder: Path) -> int:
+    """Be the only recorder of a run folder, once the one before has ended; the lock lasts while we do.
+
+    Raises DeskError when that one does not end.
+    """
+    handle = os.open(folder / "recorder.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + LOCK_TIME
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(handle)
+                raise DeskError(
+                    f"The run folder {folder.name} is being recorded by another panel.",
+                    "Close that one first.",
+                ) from None
+            time.sleep(0.01)
+        else:
+            return handle
+
+
+def recover(folder: Path) -> None:
+    """Complete the record of a run whose panel and recorder were killed, in a process of its own.
+
+    What still ran is cut, and the run is marked as one that did not end by itself. Raises DeskError.
+    """
+    root = str(Path(__file__).resolve().parents[3])
+    found = subprocess.run(
+        [sys.executable, "-P", "-m", "desktop.engine.record.recorder", str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if found.returncode:
+        last = (found.stdout.strip().splitlines() or [f"it ended with {found.returncode}"])[-1]
+        raise DeskError(f"The record of {folder.name} could not be completed: {last}", "")
+
+
+def _recover(folder: Path) -> int:
+    try:
+        locked(folder)
+        Recording({"source": "ledger", "folder": str(folder), "facts": facts_of(folder)}).complete()
+    except (DeskError, OSError) as error:
+        print(error)
+        return 1
+    return 0
+
+
+def main() -> int:
+    """Record until the panel's end; 0 unless that was not possible."""
+    if len(sys.argv) > 1:
+        return _recover(Path(sys.argv[1]))
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    pipe = Pipe(sys.stdin.fileno(), sys.stdout.fileno())
+    first = pipe.first()
+    if first is None:
+        return 0
+    gc.set_threshold(100_000, 20, 50)  # tasks make no cycles: looking for some among them is in vain
+    begin = first[1]
+    try:
+        locked(Path(begin["folder"]))
+        Recorder(pipe, Recording(begin, pipe.wake)).run()
+    except DeskError as error:
+        log.error("%s", error)
+        pipe.say(("failed", str(error)))
+        pipe.drain(1.0)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

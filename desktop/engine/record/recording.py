@@ -1,0 +1,257 @@
+"""What the recorder does: account, database and broker of one run. Used from one thread."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from desktop.engine.api import DeskError, Mark, MarkKind
+from desktop.engine.ledger.account import Account
+from desktop.engine.ledger.places import WAITING
+from desktop.engine.ledger.records import Task
+from desktop.engine.ledger.settle import VISIBILITY, Settler
+from desktop.engine.messages.stranded import Stranded
+from desktop.engine.record import draw
+from desktop.engine.record.facts import machine, versions
+from desktop.engine.record.looker import Looked, Looker
+from desktop.engine.record.schema import NAME, open_to_read
+from desktop.engine.record.source import source_of
+from desktop.engine.record.store import Store
+from desktop.engine.record.told import Told, WorkerTold
+
+log = logging.getLogger("recorder")
+
+ACCOUNT = "account"  # the key of the database under which the account's counts are kept
+HEARD_SINCE = 1.0  # seconds after a delivery: a worker that lives has written that it received it
+
+
+class Recording:
+    """Reads a source, keeps the account of it, and writes both into the run's database.
+
+    `wake` is called, from another thread, when something has come that `read` should deal with.
+    """
+
+    def __init__(self, begin: Mapping[str, Any], wake: Callable[[], None] = lambda: None) -> None:
+        folder = Path(begin["folder"])
+        self._store = _store(folder, begin["facts"])
+        self._marks = _last_marks(folder)
+        self._account = Account(recall=self._store.recall)
+        saved = self._store.get(ACCOUNT)
+        if saved is not None:
+            self._account.restore(saved, self._store.unfinished())
+        self._source = source_of(begin, self._store.positions())
+        self._settler = Settler(self._account, self._waiting_in)
+        self._wake = wake
+        self._looker: Looker | None = None
+        self._looks: deque[Looked] = deque(maxlen=2)
+        self._names: tuple[str, ...] = ()
+        self._moves: tuple[int, ...] = ()
+        self._moved_at = 0.0  # when lines about tasks were last read
+        self._drawing = draw.Drawing(self._account, self._settler)
+        self._pushed: Told | None = None
+
+    # the ledger
+
+    @property
+    def behind(self) -> bool:
+        """There is more to read at once."""
+        return self._source.behind
+
+    def read(self) -> None:
+        """Take what was written, and the last look at the broker, if there is a new one."""
+        lines = self._source.poll()
+        if lines:
+            self._account.take(lines)
+        now = time.time()
+        self._account.tick(now)
+        moves = self._account.moves
+        if moves != self._moves:
+            self._moves, self._moved_at = moves, now
+        if self._looks and not self._source.behind:
+            self._settle(self._looks.popleft())
+
+    def catch_up(self) -> None:
+        """Read all that is written now."""
+        self.read()
+        while self._source.behind:
+            self.read()
+
+    # what the panel tells
+
+    def cut(self, service: str, start: int, t: float, gave_back: bool) -> None:
+        """A worker's main process died at `t`; `gave_back`: by itself, its messages are in their queues."""
+        self.catch_up()
+        self._account.cut(service, start=start, t=t, gave_back=gave_back)
+
+    def sample(self, t: float, values: Mapping[str, float]) -> None:
+        """One beat of all series."""
+        self._store.sample(t, values)
+
+    def mark(self, mark: Mark) -> None:
+        """A moment on the time line. The panel tells the last ones again after the death of a recorder."""
+        if mark not in self._marks:
+            self._store.mark(mark)
+
+    def put(self, key: str, value: Any) -> None:
+        """Remember something about the run."""
+        self._store.put(key, value)
+
+    def broker(self, url: str, options: Mapping[str, Any]) -> None:
+        """From now on, look into this broker. An empty URL: into none."""
+        if self._looker is not None:
+            self._looker.stop()
+            self._looker = None
+        self._settler.visibility = float(options.get("visibility_timeout") or VISIBILITY)
+        if url:
+            self._looker = Looker(url, options, self._queues, self._looked)
+
+    def queues(self, names: Sequence[str]) -> None:
+        """Queues of the stack, beside those that the ledger names."""
+        self._names = tuple(names)
+
+    # what it is asked
+
+    def held(self, service: str, start: int) -> WorkerTold:
+        """What a worker holds, read up to this moment."""
+        self.catch_up()
+        return draw.worker(self._account, service, start)
+
+    def task_of(self, service: str, start: int, pid: int) -> str | None:
+        """The name of the task that a pool process runs, or ran when it died."""
+        self.catch_up()
+        running = self._account.running(service, start)
+        return next((task.name for task in running if task.pid == pid), None)
+
+    def stranded(self) -> tuple[Stranded, ...]:
+        """Every message that was delivered and that no living worker has, by the last look."""
+        return tuple(self._stranded(one) for one in self._settler.unheld)
+
+    def _stranded(self, one: Any) -> Stranded:
+        task = self._account.task(one.task_id)
+        holder = task.holder if task is not None else None
+        dead = self._account.processes.dead
+        if holder is None:
+            workers = self._account.workers.items()
+            gone = all(
+                (name, state.start) in dead or state.heard_at > one.delivered_at + HEARD_SINCE
+                for name, state in workers
+            )
+        else:
+            gone = holder in dead
+        back_at = one.delivered_at + self._settler.visibility if one.delivered_at else None
+        return Stranded(one.task_id, one.queue, holder[0] if holder else "", one.delivered_at, back_at, gone)
+
+    def told(self) -> Told | None:
+        """The state of this moment; None while it is what was told last."""
+        told = self._drawing.told(time.time(), self._store.problem)
+        before, self._pushed = self._pushed, told
+        if before is not None and dataclasses.replace(before, t=told.t) == told:
+            return None
+        return told
+
+    # the database
+
+    def beat(self) -> None:
+        """Hand what has changed to the database."""
+        self._drawing.beat(time.time())
+        self._commit()
+
+    def _commit(self) -> None:
+        changed = self._account.changed()
+        if changed or self._account.unsaved:
+            self._store.write(changed)
+            self._store.put(ACCOUNT, self._account.saved())
+            self._store.commit(self._source.positions())
+            self._account.forget(changed)
+        else:
+            self._store.commit({})
+
+    def close(self, clean: bool) -> None:
+        """Read and write all that there is. `clean`: the run has come to an end by itself."""
+        if self._looker is not None:
+            self._looker.stop()
+        self.catch_up()
+        self._account.unsaved = True
+        self._commit()
+        self._source.close()
+        try:
+            self._store.close(clean)
+        except DeskError as error:
+            log.error("%s", error)
+
+    def close_after(self, seconds: float) -> None:
+        """The panel is gone: wait so long for its workers' last lines; what they ran as they died is cut."""
+        until = time.monotonic() + seconds
+        dead = self._account.processes.dead
+        living = {name: w for name, w in self._account.workers.items() if (name, w.start) not in dead}
+        while True:
+            gone = [name for name, worker in living.items() if not _lives(worker.pid)]
+            self.catch_up()
+            for name in gone:
+                self._account.cut(name, start=living.pop(name).start, t=time.time())
+            if not living or time.monotonic() > until:
+                break
+            time.sleep(0.01)
+        self.close(clean=False)
+
+    def complete(self) -> None:
+        """The run is long over: what nobody told the end of was cut when its worker was last heard of."""
+        self.catch_up()
+        dead = self._account.processes.dead
+        for name, worker in list(self._account.workers.items()):
+            if (name, worker.start) not in dead:
+                self._account.cut(name, start=worker.start, t=worker.heard_at)
+        self.close(clean=False)
+
+    # the broker
+
+    def _queues(self) -> Collection[str]:
+        """From the looker's thread."""
+        return [*self._names, *(cell.queue for cell in self._account.places.queues() if cell.queue)]
+
+    def _looked(self, looked: Looked) -> None:
+        """From the looker's thread."""
+        self._looks.append(looked)
+        self._wake()
+
+    def _settle(self, looked: Looked) -> None:
+        view = looked.view
+        wanted = self._settler.settle(view, looked.listed, quiet=self._moved_at < view.asked)
+        self._moves = self._account.moves  # what the look brought to light did not move now
+        self._drawing.looked(view)
+        if self._looker is not None:
+            self._looker.wanted = wanted
+
+    def _waiting_in(self, queue: str) -> Iterable[Task]:
+        """Of what was written and forgotten."""
+        self._commit()
+        return (task for task in self._store.unfinished() if task.place is WAITING and task.queue == queue)
+
+
+def _store(folder: Path, facts: Mapping[str, Any]) -> Store:
+    if (folder / NAME).exists():
+        return Store.resume(folder)
+    return Store.create(folder, {**facts, "versions": versions(), "machine": machine()})
+
+
+def _last_marks(folder: Path) -> frozenset[Mark]:
+    with closing(open_to_read(folder / NAME)) as connection:
+        rows = connection.execute("SELECT t, kind, service, text FROM mark ORDER BY t DESC LIMIT 500")
+        return frozenset(Mark(t, MarkKind(kind), service, text) for t, kind, service, text in rows)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it lives, and is not ours to signal
+    return True
