@@ -33,13 +33,13 @@ SECOND = """
 import sys
 from pathlib import Path
 from desktop.ui.single import hand_over
-print(hand_over(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+print(hand_over(*(Path(word) if word else None for word in sys.argv[1:])))
 """
 
 
-def second_start(stack: Path | None) -> subprocess.Popen[str]:
+def second_start(stack: Path | None, run: Path | None) -> subprocess.Popen[str]:
     """A second start as far as it asks the first. In a process: Qt holds the GIL while it waits."""
-    words = [sys.executable, "-c", SECOND, *([str(stack)] if stack else [])]
+    words = [sys.executable, "-c", SECOND, *(str(path or "") for path in (stack, run))]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
@@ -57,14 +57,15 @@ def test_the_first_start_finds_nobody() -> None:
 
 
 @pytest.mark.parametrize("stack", [None, Path("/somewhere/mail.toml")])
-def test_a_second_start_hands_its_stack_to_the_first(
-    listener: Listener, qtbot: QtBot, stack: Path | None
+@pytest.mark.parametrize("run", [None, Path("/somewhere/run.zip")])
+def test_a_second_start_hands_its_stack_or_run_to_the_first(
+    listener: Listener, qtbot: QtBot, stack: Path | None, run: Path | None
 ) -> None:
     with qtbot.waitSignal(listener.asked, timeout=30_000) as asked:
-        second = second_start(stack)
+        second = second_start(stack, run)
     qtbot.waitUntil(lambda: second.poll() is not None, timeout=30_000)
     assert second.communicate()[0].strip() == "True"
-    assert asked.args == [stack]
+    assert asked.args == [stack, run]
 
 
 def test_another_home_has_a_window_of_its_own(
@@ -143,7 +144,7 @@ def test_a_second_run_says_so_and_ends_well_without_making_an_engine(
         made.append("engine")
         return FakeDesk()
 
-    monkeypatch.setattr(app_module, "hand_over", lambda _stack: True)
+    monkeypatch.setattr(app_module, "hand_over", lambda _stack, _run: True)
     assert app_module.run_window(engine) == 0
     assert capsys.readouterr().out.strip() == app_module.ALREADY_OPEN
     assert made == []
