@@ -42,6 +42,8 @@ class Actions(QObject):
         self._window = window
         self._actions: dict[str, Action] = {}
         self._made: dict[str, QAction] = {}
+        # Asked by the palette for a verb about what was typed, such as a task's id.
+        self.offers: list[Callable[[str], Action | None]] = []
 
     def add(self, action: Action) -> QAction:
         """Register a verb, or replace the one of the same key (its buttons go with it)."""

@@ -12,11 +12,13 @@ from PySide6.QtWidgets import QWidget
 from desktop.bridge import Bridge, Done
 from desktop.engine.api import Desk, StackSnapshot
 from desktop.ui.actions import Actions
+from desktop.ui.memory import Memory
 from desktop.ui.widgets.toast import Toasts
 
 if TYPE_CHECKING:
     from desktop.ui.queue_commands import QueueCommands
     from desktop.ui.run_commands import RunCommands
+    from desktop.ui.task_commands import TaskCommands
     from desktop.ui.worker_commands import WorkerCommands
 
 
@@ -29,6 +31,8 @@ class Shell(Protocol):
     worker_commands: WorkerCommands
     queue_commands: QueueCommands
     run_commands: RunCommands
+    task_commands: TaskCommands
+    memory: Memory
 
     @property
     def desk(self) -> Desk:
@@ -46,6 +50,8 @@ class Shell(Protocol):
 
 class Page(QWidget):
     """A page: made when it is first shown, fed only while it is visible."""
+
+    searches = False  # Ctrl+F searches on this page, not in the logs
 
     def __init__(self, shell: Shell) -> None:
         super().__init__()
@@ -91,6 +97,7 @@ PAGES = (
     PageInfo("overview", "Overview", "overview", "desktop.ui.pages.overview:OverviewPage"),
     PageInfo("workers", "Workers", "workers", "desktop.ui.pages.workers:WorkersPage"),
     PageInfo("queues", "Queues", "queue", "desktop.ui.pages.queues:QueuesPage"),
+    PageInfo("tasks", "Tasks", "task", "desktop.ui.pages.tasks:TasksPage"),
     PageInfo("workloads", "Workloads", "workloads", "desktop.ui.pages.workloads:WorkloadsPage"),
     PageInfo("runs", "Runs", "runs", "desktop.ui.pages.runs:RunsPage"),
     PageInfo("logs", "Logs", "logs", "desktop.ui.pages.logs:LogsPage"),

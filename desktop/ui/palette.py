@@ -153,10 +153,12 @@ class Palette(Overlay):
         kept = [(points, action) for points, action in rated if points is not None]
         if typed.strip():
             kept.sort(key=lambda pair: -pair[0])
-        self._model.replace_all([action for _points, action in kept])
-        self.list.setVisible(bool(kept))
-        self.none.setVisible(not kept)
-        self.list.setFixedHeight(min(len(kept), _ROWS) * _ROW + 2)
+        made = [action for offer in self._commands.offers if (action := offer(typed)) is not None]
+        offered = [*made, *(action for _points, action in kept)]
+        self._model.replace_all(offered)
+        self.list.setVisible(bool(offered))
+        self.none.setVisible(not offered)
+        self.list.setFixedHeight(min(len(offered), _ROWS) * _ROW + 2)
         self.list.setCurrentIndex(self._model.index(0))
         self._fit()
 
@@ -164,9 +166,12 @@ class Palette(Overlay):
         """Close it and run the chosen verb."""
         chosen = self.list.currentIndex().row()
         if 0 <= chosen < len(self.offered):
-            key = self.offered[chosen].key
+            action = self.offered[chosen]
             self.dismiss()
-            self._commands[key].trigger()
+            if action.key in self._commands:
+                self._commands[action.key].trigger()
+            else:
+                action.run()  # made for what was typed
 
     def _clicked(self, index: QModelIndex) -> None:
         self.list.setCurrentIndex(index)

@@ -23,6 +23,7 @@ from desktop.bridge import Bridge, Done
 from desktop.engine.api import Desk, DeskError, StackSnapshot
 from desktop.ui import icons
 from desktop.ui.actions import Action, Actions
+from desktop.ui.attach_commands import AttachCommands
 from desktop.ui.attention import Attention
 from desktop.ui.header import Header
 from desktop.ui.memory import Memory
@@ -32,6 +33,7 @@ from desktop.ui.rail import Rail
 from desktop.ui.run_commands import RunCommands
 from desktop.ui.stack_commands import StackCommands
 from desktop.ui.tab_order import bring_to_eye, follow_layout
+from desktop.ui.task_commands import TaskCommands
 from desktop.ui.theme import Scheme, Theme
 from desktop.ui.widgets.toast import Toasts
 from desktop.ui.worker_commands import WorkerCommands
@@ -77,7 +79,9 @@ class Window(QMainWindow):
         self.stack_commands = StackCommands(self, self)
         self.worker_commands = WorkerCommands(self, self)
         self.queue_commands = QueueCommands(self, self)
+        self.task_commands = TaskCommands(self, self)
         self.run_commands = RunCommands(self, self)
+        self.attach_commands = AttachCommands(self, self)
         self._add_verbs()
         self._build()
         self._restore()
@@ -117,7 +121,7 @@ class Window(QMainWindow):
             Action("view.palette", "Commands…", self._open_palette, "command", "Ctrl+K", listed=False)
         )
         self.commands.add(Action("view.refresh", "Refresh", self._refresh, "refresh", "F5", group="View"))
-        find = Action("logs.find", "Find in the logs", self._find, "search", "Ctrl+F", group="Logs")
+        find = Action("logs.find", "Find here, or in the logs", self._find, "search", "Ctrl+F")
         self.commands.add(find)
         self.commands.add(Action("help.shortcuts", "Keyboard shortcuts", self._open_sheet, "keyboard", "?"))
         self.commands.add(Action("window.close", "Close Celery Desk", self._close_verb, "quit", "Ctrl+Q"))
@@ -234,6 +238,7 @@ class Window(QMainWindow):
         self.stack_commands.show_snapshot(snapshot)
         self.worker_commands.show_snapshot(snapshot)
         self.run_commands.show_snapshot(snapshot)
+        self.task_commands.show_snapshot(snapshot)
         self.header.show_snapshot(snapshot)
         self.attention.show_snapshot(snapshot)
         if self.page:
@@ -272,7 +277,8 @@ class Window(QMainWindow):
             self.page.refresh()
 
     def _find(self) -> None:
-        self.go("logs")
+        if self.page is None or not self.page.searches:
+            self.go("logs")
         if self.page:
             self.page.start_search()
 

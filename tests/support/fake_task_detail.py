@@ -41,7 +41,10 @@ def _attempt(record: FakeRecord, number: int, k: int) -> AttemptRow:
     cut = bool(made["twice"]) and k == 0
     ended = started + float(made["run"] if last else made["held"])
     worker = "w2" if cut else WORKERS[made["worker"]]
-    held = AttemptRow(worker, 1 + k, 41_000 + 100 * int(made["worker"]) + number % 4, started, started - 0.01)
+    received = record.moment().received[number - 1] if k == 0 else started - 0.01
+    held = AttemptRow(
+        worker, 1 + k, 41_000 + 100 * int(made["worker"]) + number % 4, started, float(received)
+    )
     if ended > now:
         return held
     state = "CUT" if cut or row.state is TaskState.LOST else "RETRY" if not last else row.state.value

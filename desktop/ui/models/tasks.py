@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -278,6 +279,10 @@ class TaskModel(QAbstractTableModel):
     def row(self, at: int) -> TaskRow | None:
         """The task of a row; None: not read yet."""
         return self._windows.row(at)
+
+    def known(self, first: int, last: int) -> Iterator[TaskRow]:
+        """Those of the rows `first` to `last` that were read."""
+        return self._windows.rows(first, last)
 
     def place(self, number: int) -> int | None:
         """The row of a task, where it was read."""

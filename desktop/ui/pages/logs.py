@@ -22,6 +22,8 @@ _BLOCK = 5_000  # lines taken in one turn: the window stays quick while it catch
 class LogsPage(Page):
     """Filters and search above, the list below. New lines are taken ten times a second, as one block."""
 
+    searches = True
+
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
         self.model = LogModel()
@@ -98,7 +100,12 @@ class LogsPage(Page):
             self._empty.say("No line yet", "What the services write appears here.")
 
     def show_about(self, about: str) -> None:
-        self.filters.only(about)
+        """A service's name; or "text:" and what to search for in all lines."""
+        kind, _, text = about.partition(":")
+        if kind == "text":
+            self.search.field.setText(text)
+        else:
+            self.filters.only(about)
 
     def start_search(self) -> None:
         self.search.start()
