@@ -169,7 +169,7 @@ def _reading(folder: Path) -> dict[str, Any]:
             shutil.copy(file, together / file.name.replace("w1", pool))
     best, lines = float("inf"), 0
     for _ in range(5):
-        tail, account, lines = Tail(together), Account(bounded=20_000), 0
+        tail, account, lines = Tail(together), Account(), 0
         began = time.process_time()
         while part := tail.poll():
             account.take(part)
