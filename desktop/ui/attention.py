@@ -9,6 +9,7 @@ from functools import partial
 from PySide6.QtCore import QObject
 
 from desktop.engine.api import DeskError, Leftover, PrunePlan, ServiceSnapshot, StackSnapshot, State
+from desktop.ui.attach_notices import attach_notices
 from desktop.ui.notices import Notice, Notices
 from desktop.ui.page import Shell
 from desktop.ui.run_commands import RunCommands
@@ -36,7 +37,8 @@ class Attention(QObject):
         services = [w.service for w in snapshot.workers]
         services += [s for s in (snapshot.broker and snapshot.broker.service, snapshot.web) if s]
         loops = [self._loop(s) for s in services if s.state is State.CRASH_LOOP]
-        self.notices.sync((*left, *loops))
+        ask = self._shell.commands["attach.events"].trigger
+        self.notices.sync((*left, *loops, *attach_notices(snapshot, ask, self._show_gaps)))
         if snapshot.started_at is not None:
             self.notices.drop(PORT)
 
@@ -64,6 +66,11 @@ class Attention(QObject):
             self.notices.put(cap_notice(plan, self._runs.open_cap))
         else:
             self.notices.drop(CAP)
+
+    def _show_gaps(self, text: str) -> None:
+        from desktop.ui.widgets.details import show_details
+
+        show_details(self._shell.window_widget(), "What the record does not know", text)
 
     def _show_details(self, text: str) -> None:
         from desktop.ui.widgets.details import show_details  # the first paint does not wait for it

@@ -41,14 +41,17 @@ class Header(QFrame):
         self.cold = commands.button("stack.cold")
         self.kill = commands.button("stack.kill", "danger")
         self.close_run = commands.button("run.close", "primary")
+        self.detach = commands.button("attach.detach")
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 0, 16, 0)
         row.setSpacing(10)
         row.addWidget(self.chooser)
         row.addWidget(self.pill)
         row.addWidget(self.about, 1)
-        for widget in (self.waiting, self.cold, self.kill, self.stop, self.start, self.close_run):
+        for widget in (self.waiting, self.cold, self.kill, self.stop, self.start):
             row.addWidget(widget)
+        row.addWidget(self.close_run)
+        row.addWidget(self.detach)
         row.addSpacing(2)
         line = hairline(vertical=True)
         line.setFixedHeight(24)
@@ -69,6 +72,7 @@ class Header(QFrame):
             menu.addAction(self._commands[f"stack.open:{name}"])
         menu.addSeparator()
         menu.addAction(self._commands["stack.open"])
+        menu.addAction(self._commands["attach.open"])
         menu.addSeparator()
         menu.addAction(self._commands["stack.save"])
         menu.addAction(self._commands["stack.save_as"])
@@ -78,7 +82,7 @@ class Header(QFrame):
         self.chooser.setEnabled(False)
         for widget in (
             *(self.pill, self.start, self.stop, self.cold, self.kill, self.waiting),
-            self.close_run,
+            *(self.close_run, self.detach),
         ):
             widget.setVisible(False)
 
@@ -91,7 +95,10 @@ class Header(QFrame):
         self.chooser.setText(f"{name}{' (edited)' if snapshot.dirty else ''} ")
         self.chooser.setAccessibleName(f"Stack {snapshot.spec.name}: open another, save")
         recorded = snapshot.recorded is not None
-        if recorded:
+        attached = bool(snapshot.attached)
+        if attached:
+            self._show_attached(snapshot)
+        elif recorded:
             self.pill.set_tone(Tone.IDLE, "Recorded run, read only", str(snapshot.recorded))
         else:
             self.pill.set_state(state, snapshot.spec.about)
@@ -99,11 +106,20 @@ class Header(QFrame):
         stopping = state is StackState.STOPPING
         self.start.setVisible(state is StackState.STOPPED and not recorded)
         self.close_run.setVisible(recorded)
-        self.stop.setVisible(state not in (StackState.STOPPED, StackState.STOPPING))
+        self.detach.setVisible(attached)
+        self.stop.setVisible(not attached and state not in (StackState.STOPPED, StackState.STOPPING))
         waits = sum(w.waiting_for for w in snapshot.workers)
         self.waiting.setText(f"Waiting for {count(waits, 'task')}" if waits else "Stopping…")
         for widget in (self.waiting, self.cold, self.kill):
             widget.setVisible(stopping)
+
+    def _show_attached(self, snapshot: StackSnapshot) -> None:
+        """Whose it is stands first: nothing here is started or stopped by us."""
+        name = self.chooser.fontMetrics().elidedText(snapshot.attached, Qt.TextElideMode.ElideMiddle, _NAME)
+        self.chooser.setText(f"{name} ")
+        self.chooser.setAccessibleName(f"Attached to {snapshot.attached}")
+        tone = {StackState.RUNNING: Tone.GOOD, StackState.TROUBLED: Tone.WARN}.get(snapshot.state, Tone.IDLE)
+        self.pill.set_tone(tone, "Attached", "Started by somebody else: watched, and never stopped from here")
 
     def show_time(self, snapshot: StackSnapshot) -> None:
         """Let the time go on that it has been up."""

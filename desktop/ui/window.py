@@ -24,6 +24,7 @@ from desktop.engine.api import Desk, DeskError, StackSnapshot
 from desktop.ui import icons
 from desktop.ui.actions import Action, Actions
 from desktop.ui.attach_commands import AttachCommands
+from desktop.ui.attach_commands import AttachCommands
 from desktop.ui.attention import Attention
 from desktop.ui.header import Header
 from desktop.ui.memory import Memory
@@ -81,6 +82,7 @@ class Window(QMainWindow):
         self.queue_commands = QueueCommands(self, self)
         self.task_commands = TaskCommands(self, self)
         self.run_commands = RunCommands(self, self)
+        self.attach_commands = AttachCommands(self, self)
         self.attach_commands = AttachCommands(self, self)
         self._add_verbs()
         self._build()
@@ -238,6 +240,7 @@ class Window(QMainWindow):
         self.stack_commands.show_snapshot(snapshot)
         self.worker_commands.show_snapshot(snapshot)
         self.run_commands.show_snapshot(snapshot)
+        self.attach_commands.show_snapshot(snapshot)
         self.task_commands.show_snapshot(snapshot)
         self.header.show_snapshot(snapshot)
         self.attention.show_snapshot(snapshot)

@@ -31,7 +31,11 @@ class OverviewPage(Page):
         self.flow = FlowView()
         self.events = EventList()
         self.graphs = self._graphs()
-        self.start = StartPanel(shell.commands.button("stack.start", "primary"), self._other_stacks())
+        self.start = StartPanel(
+            shell.commands.button("stack.start", "primary"),
+            shell.commands.button("attach.open", "quiet"),
+            self._other_stacks(),
+        )
         self._below = QStackedWidget()
         self._below.addWidget(self.start)
         self._below.addWidget(self._running())

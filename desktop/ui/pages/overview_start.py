@@ -61,7 +61,7 @@ def worker_sentence(spec: WorkerSpec) -> str:
 class StartPanel(QWidget):
     """A card in the middle: the stack's name, its services, and Start; below, the other stacks there are."""
 
-    def __init__(self, start: QPushButton, others: Sequence[QPushButton]) -> None:
+    def __init__(self, start: QPushButton, attach: QPushButton, others: Sequence[QPushButton]) -> None:
         super().__init__()
         self._others = others
         self.name = label("", "title")
@@ -81,7 +81,7 @@ class StartPanel(QWidget):
         card.body.addSpacing(8)
         card.body.addLayout(self._rows)
         card.body.addSpacing(16)
-        card.add(_large(start))
+        card.add(_large(start, attach))
         column = QVBoxLayout()
         column.addStretch(2)
         column.addWidget(card)
@@ -120,13 +120,14 @@ class StartPanel(QWidget):
         self._rows.addWidget(label(sentence, tone="muted", wrap=True), at, 1)
 
 
-def _large(start: QPushButton) -> QWidget:
+def _large(start: QPushButton, attach: QPushButton) -> QWidget:
     box = QWidget()
     box.setFixedHeight(42)
     start.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
     start.setMinimumWidth(180)
+    attach.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
     hint = label("Ctrl+Enter", "small", "muted")
-    box.setLayout(row(start, hint, 1, spacing=16))
+    box.setLayout(row(start, hint, 1, attach, spacing=16))
     return box
 
 
