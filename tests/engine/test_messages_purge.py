@@ -33,13 +33,13 @@ def test_every_priority_goes_and_nothing_else(
     valkey: ValkeyServer, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     with sending(valkey.url, options) as sender:
-        sent = [sender.send("t", n, queue="mails", priority=n % 10) for n in range(2500)]
+        sent = [sender.send("t", n, queue="mails", priority=n % 10) for n in range(1202)]
         kept = sender.send("t", queue="mails2")
         with held(valkey.url, 2, "mails", options=options) as mine:
-            assert purged(valkey, tmp_path, "mails", options) == Purged(2498, 0)
+            assert purged(valkey, tmp_path, "mails", options) == Purged(1200, 0)
             of_worker = {str(message.headers["id"]) for message in mine}
     gone = ids(tmp_path, "purged")
-    assert len(gone) == len(set(gone)) == 2498
+    assert len(gone) == len(set(gone)) == 1200
     assert set(gone) == set(sent) - of_worker
     assert {line["queue"] for line in lines(tmp_path, "purged")} == {"mails"}
     (opened,) = lines(tmp_path, "open")

@@ -103,7 +103,11 @@ def confirmed(replies: Mapping[str, Any], nodes: Sequence[str]) -> str:
     }
     silent = [node for node in nodes if node not in replies]
     agreed = len(replies) - len(refused)
-    said = [f"{agreed} of {plural(len(nodes), 'worker')} confirmed."] if silent or refused else []
+    said = (
+        [f"{agreed} of {plural(len(nodes), 'worker')} confirmed."]
+        if len(nodes) > 1 and (silent or refused)
+        else []
+    )
     said += [f"{node} could not do it ({_error(error)})." for node, error in sorted(refused.items())]
     if silent:
         said.append(f"{', '.join(silent)} did not answer; it may obey later, when it is not busy or frozen.")

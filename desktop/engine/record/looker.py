@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desktop.engine.ledger.settle import LISTED
@@ -30,18 +31,21 @@ class Looked:
 class Looker:
     """Looks until it is stopped; a broker that hangs holds up this thread and nothing else.
 
-    `queues` and `wanted` are asked from its thread; `looked` is called there.
+    `queues` and `wanted` are asked from its thread; `looked` is called there. Purges that a panel did not
+    live to finish are finished, with their lines in `ledger`.
     """
 
     def __init__(
         self,
         url: str,
         options: Mapping[str, Any],
+        ledger: Path,
         queues: Callable[[], Collection[str]],
         looked: Callable[[Looked], None],
     ) -> None:
         self.url, self.options = url, options
         self.wanted: frozenset[str] = frozenset()  # queues to list in the next look
+        self._ledger = ledger
         self._queues = queues
         self._looked = looked
         self._ending = threading.Event()
@@ -73,6 +77,7 @@ class Looker:
 
     def _once(self, look: Any, lister: Any) -> None:
         wanted, names = self.wanted, dict.fromkeys([*self._queues(), *look.queues()])
+        look.finish_purges(self._ledger)
         # First the lists: a message on its way to a worker is then seen twice and not never.
         listed = {queue: ids for queue in wanted if (ids := lister.ids(queue, LISTED)) is not None}
         view = look.read(names)

@@ -40,6 +40,7 @@ class Recording:
 
     def __init__(self, begin: Mapping[str, Any], wake: Callable[[], None] = lambda: None) -> None:
         folder = Path(begin["folder"])
+        self._ledger = folder / "ledger"
         self._store = _store(folder, begin["facts"])
         self._marks = _last_marks(folder)
         self._account = Account(recall=self._store.recall)
@@ -110,7 +111,7 @@ class Recording:
             self._looker = None
         self._settler.visibility = float(options.get("visibility_timeout") or VISIBILITY)
         if url:
-            self._looker = Looker(url, options, self._queues, self._looked)
+            self._looker = Looker(url, options, self._ledger, self._queues, self._looked)
 
     def queues(self, names: Sequence[str]) -> None:
         """Queues of the stack, beside those that the ledger names."""
