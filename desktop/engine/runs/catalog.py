@@ -73,7 +73,7 @@ def _read(folder: Path, live: bool, counts: bool) -> dict[str, Any]:
     with contextlib.closing(schema.open_to_read(path)) as connection:
         try:
             meta = read_meta(connection)
-            counted = _count(path, connection) if counts else (0, 0, 0, 0)
+            counted = _remembered(meta) or (_count(path, connection) if counts else (0, 0, 0, 0))
             clean = meta.get("clean") is True or live
             found = {
                 "clean": clean,
@@ -81,7 +81,7 @@ def _read(folder: Path, live: bool, counts: bool) -> dict[str, Any]:
                 "versions": _words(meta.get("versions")),
                 **dict(zip(("tasks", "failed", "lost", "ran_twice"), counted, strict=True)),
             }
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise schema.unreadable(path, error) from error
     if isinstance(meta.get("stack"), str):
         found["stack"] = meta["stack"]
@@ -89,6 +89,22 @@ def _read(folder: Path, live: bool, counts: bool) -> dict[str, Any]:
         if isinstance(meta.get(key), (int, float)):
             found[key] = float(meta[key])
     return found
+
+
+def _remembered(meta: Mapping[str, Any]) -> _Counts | None:
+    """What the writer counted itself."""
+    counts = meta.get("counts")
+    states = counts.get("states") if isinstance(counts, Mapping) else None
+    if not isinstance(counts, Mapping) or not isinstance(states, Mapping):
+        return None
+    found = [
+        counts.get("tasks", 0),
+        states.get("FAILURE", 0),
+        states.get("LOST", 0),
+        counts.get("ran_twice", 0),
+    ]
+    tasks, failed, lost, twice = (int(value) for value in found)
+    return tasks, failed, lost, twice
 
 
 def _count(path: Path, connection: sqlite3.Connection) -> _Counts:
