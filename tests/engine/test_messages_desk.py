@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from desktop.engine.api import MarkKind, QueueSnapshot, TaskShare, Workload
+from desktop.engine.api import DeskError, MarkKind, QueueSnapshot, TaskShare, Workload
 from desktop.engine.desk import LocalDesk
 from desktop.engine.stack.parse import read_stack
 from tests.engine.messages_support import ids, sending
@@ -50,6 +50,13 @@ def is_exact(desk: LocalDesk, waiting: int, stranded: int) -> bool:
     )
 
 
+def sent_again(desk: LocalDesk, task_id: str) -> str:
+    try:
+        return desk.retry_task(task_id).result(10)
+    except DeskError:
+        return ""
+
+
 def test_messages_are_put_back_purged_and_found(desk: LocalDesk) -> None:
     desk.start().result(60)
     folder = desk.snapshot().run_folder
@@ -89,6 +96,18 @@ def test_messages_are_put_back_purged_and_found(desk: LocalDesk) -> None:
     assert (balance.ended, balance.lost) == (12, 1), "the one that ran had been acknowledged"
     said = [mark.text for mark in desk.snapshot().marks if mark.kind is MarkKind.RECOVERED]
     assert said == ["4 stranded messages put back at once"]
+
+    last = page.messages[-1].id
+    again = eventually(lambda: sent_again(desk, last), "the record knows that it was purged")
+    assert again.startswith("tasks.sleep was sent again to celery, as ")
+    eventually(lambda: is_exact(desk, waiting=1, stranded=0), "one waits")
+    (message,) = desk.messages("celery").result(10).messages
+    assert again.endswith(f"{message.id}.")
+    assert (message.id == last, message.kwargs) == (False, '{"seconds": 300.0}')
+    with pytest.raises(DeskError, match=r"over \(PURGED\)"):
+        desk.revoke_task(last).result(10)
+    assert "No worker runs" in str(desk.revoke_task(message.id).exception(10))
+    assert desk.purge("celery").result(10).startswith("1 message of celery was deleted")
 
     with sending(desk.broker_url) as sender:
         task_id = sender.send("tasks.sleep", queue="tipo")

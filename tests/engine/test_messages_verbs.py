@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ from desktop.engine.api import (
     WorkerSnapshot,
     Workload,
 )
-from desktop.engine.desk.message_verbs import MessageVerbs
+from desktop.engine.desk.message_verbs import MessageVerbs, Place
 from desktop.engine.messages.look import BrokerLook
 from desktop.engine.messages.revoke import confirmed, forecast, revoke
 from desktop.engine.messages.stranded import Stranded
@@ -83,16 +83,10 @@ class Bench(MessageVerbs):
     def snapshot(self) -> StackSnapshot:
         return self.shown
 
-    def record(self) -> Any:
-        return SimpleNamespace(task=self._task)
-
-    def _task(self, task_id: str) -> Future[TaskDetail]:
-        found: Future[TaskDetail] = Future()
-        if task_id in self.known:
-            found.set_result(self.known[task_id])
-        else:
-            found.set_exception(DeskError("No such task."))
-        return found
+    def _detail(self, place: Place, task_id: str) -> TaskDetail:  # type: ignore[override]
+        if task_id not in self.known:
+            raise DeskError("No such task.")
+        return self.known[task_id]
 
     def close(self) -> None:
         self._workers.shutdown()
@@ -184,6 +178,7 @@ def test_a_task_is_sent_once_more(valkey: ValkeyServer, bench_of: Callable[..., 
 def test_a_task_without_known_arguments(valkey: ValkeyServer, bench_of: Callable[..., Bench]) -> None:
     bench = bench_of()
     bench.known["long"] = detail("long", args="", args_cut=True)
+    bench.known["shown"] = detail("shown", args="(1, <Bomb>)")
     bench.known["unseen"] = detail("unseen", args="", kwargs="", state=TaskState.PURGED)
     bench.known["ours"] = detail("ours", args="", kwargs="", load=3)
     mix = (TaskShare("mail.send", (5,), {"to": "x"}), TaskShare("other"))
@@ -191,8 +186,9 @@ def test_a_task_without_known_arguments(valkey: ValkeyServer, bench_of: Callable
     bench.shown = replace(bench.shown, loads=(load,))
     with pytest.raises(DeskError, match="too long"):
         bench.retry_task("long").result(10)
-    with pytest.raises(DeskError, match="not known"):
-        bench.retry_task("unseen").result(10)
+    for task_id in ("unseen", "shown"):
+        with pytest.raises(DeskError, match="not known"):
+            bench.retry_task(task_id).result(10)
     with pytest.raises(DeskError, match="No such task"):
         bench.retry_task("never heard of").result(10)
     bench.retry_task("ours").result(10)

@@ -17,7 +17,6 @@ from desktop.engine.api import (
     MessagePage,
     PurgeOffer,
     QueueSnapshot,
-    Record,
     StackSnapshot,
     TaskDetail,
     TaskState,
@@ -27,10 +26,10 @@ from desktop.engine.messages import purge as purges
 from desktop.engine.messages import revoke as revokes
 from desktop.engine.messages.desk_ledger import DESK, write_ids
 from desktop.engine.messages.keys import Keys
+from desktop.engine.messages.known import detail_of, with_times
 from desktop.engine.messages.link import Link
 from desktop.engine.messages.resend import send_again
 from desktop.engine.messages.restore import Restored, restore
-from desktop.engine.messages.sent import with_times
 from desktop.engine.messages.stranded import Stranded
 from desktop.engine.messages.waiting import lengths_by_step, read_page
 from desktop.engine.supervise.outcome import plural
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE = 5.0  # seconds that the broker may be silent in the middle of a verb
-RECORD_TIME = 10.0  # seconds in which the record tells of one task
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,6 @@ class MessageVerbs:
 
         def _running(self) -> Run: ...
         def snapshot(self) -> StackSnapshot: ...
-        def record(self) -> Record | None: ...
 
     def messages(self, queue: str, first: int = 0, count: int = 100) -> Future[MessagePage]:
         def read() -> MessagePage:
@@ -139,7 +136,7 @@ class MessageVerbs:
 
     def _retry(self, task_id: str) -> str:
         place = self._place()
-        detail = self._detail(task_id)
+        detail = self._detail(place, task_id)
         args, kwargs = self._arguments(detail)
         queue = detail.row.queue or place.default_queue
         link = Link(place.url, PATIENCE)
@@ -154,7 +151,7 @@ class MessageVerbs:
 
     def _revoke(self, task_id: str, terminate: bool) -> str:
         place = self._place()
-        state, holder = self._whereabouts(task_id)
+        state, holder = self._whereabouts(place, task_id)
         if state is not None and state.over:
             raise DeskError(f"It is over ({state.value}).", "Only what has not ended can be revoked.")
         nodes = [worker.node for worker in self.snapshot().workers if worker.service.state.alive]
@@ -205,15 +202,19 @@ class MessageVerbs:
     def _queue(self, name: str) -> QueueSnapshot | None:
         return next((queue for queue in self.snapshot().queues if queue.name == name), None)
 
-    def _detail(self, task_id: str) -> TaskDetail:
-        record = self.record()
-        if record is None:
-            raise DeskError("Nothing is recorded yet.", "Try again when the stack runs.")
-        return record.task(task_id).result(RECORD_TIME)
+    @staticmethod
+    def _detail(place: Place, task_id: str) -> TaskDetail:
+        """What the run of this broker knows of a task, whatever run is shown."""
+        return detail_of(task_id, place.ledger.parent)
 
     def _arguments(self, detail: TaskDetail) -> tuple[Sequence[Any], dict[str, Any]]:
-        if detail.args and detail.kwargs:
-            return json.loads(detail.args), json.loads(detail.kwargs)
+        try:
+            args, kwargs = json.loads(detail.args), json.loads(detail.kwargs)
+        except ValueError:  # not known, or as Celery's events show them
+            pass
+        else:
+            if isinstance(args, list) and isinstance(kwargs, dict):
+                return args, kwargs
         # What a workload of ours sends is known, as long as one share of it has that name.
         for load in self.snapshot().loads:
             if load.id == detail.load:
@@ -231,17 +232,14 @@ class MessageVerbs:
             "Send it from where it came from.",
         )
 
-    def _whereabouts(self, task_id: str) -> tuple[TaskState | None, WorkerSnapshot | None]:
+    def _whereabouts(self, place: Place, task_id: str) -> tuple[TaskState | None, WorkerSnapshot | None]:
         """Where the task is now: the ledger's word on what runs, else the record's."""
         shown = self.snapshot()
         for worker in shown.workers:
             if any(task.id == task_id for task in worker.running):
                 return TaskState.ACTIVE, worker
-        record = self.record()
-        if record is None:
-            return None, None
         try:
-            row = record.task(task_id).result(RECORD_TIME).row
+            row = self._detail(place, task_id).row
         except DeskError:  # a task that nobody has heard of yet may be revoked too
             return None, None
         return row.state, shown.worker(row.worker) if row.worker else None
