@@ -34,6 +34,7 @@ def received_line(t: float, task: Event, queue: str | None, eta: float | None) -
         "root": task.get("root_id"),
         "parent": parent if parent != task_id else None,  # a retry is its own parent
         "redelivered": False,
+        "repr": True,
     }
     if (args and len(args) > PAYLOAD_CAP) or (kwargs and len(kwargs) > PAYLOAD_CAP):
         line["args"] = args if not args or len(args) <= PAYLOAD_CAP else None

@@ -55,6 +55,10 @@ class AttachedSource:
         """What the panel shows of it beside the tasks."""
         return self.stream.told()
 
+    def sentences(self) -> tuple[str, ...]:
+        """What is not known, and why."""
+        return sentences(self.told())
+
     def adopt(self, account: Account) -> None:
         """What ran by the account of an earlier recorder: its ends may have been missed since."""
         for service, worker in account.workers.items():

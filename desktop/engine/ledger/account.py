@@ -52,6 +52,9 @@ class Account:
             "sent": self._on_sent,
             "doubt": self._on_doubt,
             "unsent": self._on_unsent,
+            "has": self._on_has,
+            "runs": self._on_runs,
+            "gone": self._on_gone,
             "purged": self._on_purged,
             "restored": self._on_restored,
         }
@@ -246,8 +249,9 @@ class Account:
 
     # lines about tasks
     def _on_received(self, process: Process, data: Mapping[str, Any], raw: bytes) -> None:
-        task_id, t, queue = data["id"], data["t"], data["queue"] or ""
+        task_id, t = data["id"], data["t"]
         task = self._tasks.get(task_id) or self._task(task_id)
+        queue = data["queue"] or task.queue or ""
         waiting = self._waiting.get(queue) or self._queue(queue)
         waiting.went += 1
         if task.received is None:
@@ -418,6 +422,21 @@ class Account:
                 receipt.open = False
                 return
 
+    # what a worker of an attached stack answered, and its end
+    def _on_has(self, process: Process, data: Mapping[str, Any], raw: bytes) -> None:
+        task = self.kept.find(data["id"])
+        here = process.holder
+        if task is None or not any(r.open and (r.service, r.start) == here for r in task.receipts):
+            self._on_received(process, data, raw)
+
+    def _on_runs(self, process: Process, data: Mapping[str, Any], raw: bytes) -> None:
+        if data["id"] not in process.open:
+            self._on_started(process, data, raw)
+
+    def _on_gone(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        service, start, _ = process.source
+        self.cut(service, start=start, t=data["t"], gave_back=data["gave_back"])
+
     # lines of load generators, and of this desk
     def _load(self, process: Process) -> tuple[int, LoadCount]:
         number = int(process.source.service.rpartition("-")[2])
@@ -454,8 +473,10 @@ class Account:
             load.ended += task.over
         if task.sent is None:
             task.sent = data["t"]
-        if task.queue is None:
+        if not task.queue and data.get("queue"):
             task.name, task.queue = task.name or data["name"], data["queue"]
+            if task.cell is not None:
+                self.places.move(task, task.place, self.places.cell(data["queue"], task.cell.service))
 
     def _on_doubt(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         self.unsaved = True

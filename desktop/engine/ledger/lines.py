@@ -33,8 +33,10 @@ def payload_of(raw: bytes, data: Mapping[str, Any]) -> tuple[str | None, str | N
     """The args and kwargs of a `received` line, as JSON; None where the line has none.
 
     Cut out of the line as the probe wrote it, which is cheaper than writing them anew and keeps numbers
-    that Python's floats cannot hold.
+    that Python's floats cannot hold. Those of an attached stack are Python's `repr`, as its events have them.
     """
+    if not raw and "repr" in data:
+        return data["args"], data["kwargs"]
     end = raw.rfind(b',"retries":')  # behind it stand no texts of the task's
     middle = raw.rfind(b',"kwargs":', 0, end)
     begin = raw.find(b'"args":')

@@ -56,9 +56,19 @@ class Settler:
     """
 
     def __init__(
-        self, account: Account, written: Callable[[str], Iterable[Task]] = lambda _queue: ()
+        self,
+        account: Account,
+        written: Callable[[str], Iterable[Task]] = lambda _queue: (),
+        lost: TaskState = LOST,
+        unseen: Callable[[float], bool] = lambda _delivered_at: False,
     ) -> None:
-        """`written`: the tasks that wait in a queue, of those that were written and forgotten."""
+        """`written`: the tasks that wait in a queue, of those that were written and forgotten.
+
+        `lost`: what a task is of which nobody knows any more. `unseen`: whether a living worker may have been
+        given a message at that time without a line that says so.
+        """
+        self._lost = lost
+        self._unseen = unseen
         self.visibility = VISIBILITY
         self._account = account
         self._written = written
@@ -130,8 +140,10 @@ class Settler:
             if place in HELD:
                 held += place is not ACTIVE
                 continue
+            if place is not STRANDED and self._unseen(delivered_at):
+                continue
             unheld.append(Unheld(task_id, queue, delivered_at))
-            if place is not None and place.over and place is not LOST:
+            if place is not None and place.over and place is not self._lost:
                 copies += 1
             elif place is not STRANDED and self._doubt(task_id, delivered_at) > 1:
                 # Delivered, and no worker says so: it froze or died just then, or is none of ours.
@@ -162,7 +174,7 @@ class Settler:
             if ids is None and self._can_list(view, task):
                 continue
             if seen > 1:
-                place = LOST if ids is not None or not _was_unacked(task) else WAITING
+                place = self._lost if ids is not None or not _was_unacked(task) else WAITING
                 self._account.settle(task.id, place, view.asked)
 
     def _can_list(self, view: View, task: Task) -> bool:
@@ -185,7 +197,7 @@ class Settler:
             if ids is not None and task.id in ids:
                 self._account.settle(task.id, WAITING, view.asked)
             elif ids is not None or not self._can_list(view, task):
-                self._account.settle(task.id, LOST, view.asked)
+                self._account.settle(task.id, self._lost, view.asked)
 
     def _forgotten(self, view: View) -> None:
         """Workers forget what they held when the broker comes back; `unacked` does not."""
@@ -233,7 +245,7 @@ class Settler:
             task = account.task(task_id)
             if task_id in there:
                 copies += 1
-            elif task is None or task.place in (LOST, TaskState.PURGED):
+            elif task is None or task.place in (self._lost, TaskState.PURGED):
                 account.settle(task_id, WAITING, view.asked, queue)
             elif task.place is not WAITING:
                 copies += 1
@@ -242,7 +254,7 @@ class Settler:
             if task.id in there or task.id in view.unacked:
                 continue
             if self._doubt(task.id, -2.0) > 1:
-                account.settle(task.id, LOST, view.asked)
+                account.settle(task.id, self._lost, view.asked)
         self._copies[queue] = copies
 
     def _of_queue(self, queue: str) -> Iterator[Task]:

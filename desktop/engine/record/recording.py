@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from desktop.engine.api import DeskError, Mark, MarkKind
+from desktop.engine.api import DeskError, Mark, MarkKind, TaskState
 from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.places import WAITING
 from desktop.engine.ledger.records import Task
@@ -22,7 +22,7 @@ from desktop.engine.record import draw
 from desktop.engine.record.facts import machine, versions
 from desktop.engine.record.looker import Looked, Looker
 from desktop.engine.record.schema import NAME, open_to_read
-from desktop.engine.record.source import source_of
+from desktop.engine.record.source import WatchedSource, source_of
 from desktop.engine.record.store import Store
 from desktop.engine.record.told import Told, WorkerTold
 
@@ -48,7 +48,14 @@ class Recording:
         if saved is not None:
             self._account.restore(saved, self._store.unfinished())
         self._source = source_of(begin, self._store.positions())
-        self._settler = Settler(self._account, self._waiting_in)
+        self._watched = self._source if isinstance(self._source, WatchedSource) else None
+        self._gaps: tuple[str, ...] = ()
+        if self._watched is None:
+            self._settler = Settler(self._account, self._waiting_in)
+        else:
+            self._watched.adopt(self._account)
+            unseen = self._watched.unseen
+            self._settler = Settler(self._account, self._waiting_in, TaskState.UNKNOWN, unseen)
         self._wake = wake
         self._looker: Looker | None = None
         self._looks: deque[Looked] = deque(maxlen=2)
@@ -138,7 +145,9 @@ class Recording:
         task = self._account.task(one.task_id)
         holder = task.holder if task is not None else None
         dead = self._account.processes.dead
-        if holder is None:
+        if holder is None and self._watched is not None and self._watched.unseen(one.delivered_at):
+            gone = False
+        elif holder is None:
             workers = self._account.workers.items()
             gone = all(
                 (name, state.start) in dead or state.heard_at > one.delivered_at + HEARD_SINCE
@@ -152,6 +161,8 @@ class Recording:
     def told(self) -> Told | None:
         """The state of this moment; None while it is what was told last."""
         told = self._drawing.told(time.time(), self._store.problem)
+        if self._watched is not None:
+            told = dataclasses.replace(told, gaps=self._gaps, attached=self._watched.told())
         before, self._pushed = self._pushed, told
         if before is not None and dataclasses.replace(before, t=told.t) == told:
             return None
@@ -162,6 +173,9 @@ class Recording:
     def beat(self) -> None:
         """Hand what has changed to the database."""
         self._drawing.beat(time.time())
+        if self._watched is not None and (gaps := self._watched.sentences()) != self._gaps:
+            self._gaps = gaps
+            self._store.put("gaps", list(gaps))
         self._commit()
 
     def _commit(self) -> None:
@@ -189,6 +203,9 @@ class Recording:
 
     def close_after(self, seconds: float) -> None:
         """The panel is gone: wait so long for its workers' last lines; what they ran as they died is cut."""
+        if self._watched is not None:  # its workers live on
+            self.close(clean=False)
+            return
         until = time.monotonic() + seconds
         dead = self._account.processes.dead
         living = {name: w for name, w in self._account.workers.items() if (name, w.start) not in dead}
@@ -206,8 +223,9 @@ class Recording:
         """The run is long over: what nobody told the end of was cut when its worker was last heard of."""
         self.catch_up()
         dead = self._account.processes.dead
+        attached = bool(self._store.get("attached"))  # nobody knows what became of its workers
         for name, worker in list(self._account.workers.items()):
-            if (name, worker.start) not in dead:
+            if (name, worker.start) not in dead and not attached:
                 self._account.cut(name, start=worker.start, t=worker.heard_at)
         self.close(clean=False)
 

@@ -54,6 +54,7 @@ class Told:
     beat: Beat = field(default_factory=Beat)
     problem: str = ""  # why nothing can be recorded now
     gaps: tuple[str, ...] = ()  # what the record does not know, and why
+    attached: Mapping[str, Any] | None = None  # of an attached stack: its workers and what was missed
 
 
 def packed(message: Any) -> bytes:
