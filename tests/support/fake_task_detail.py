@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from desktop.engine.api import AttemptRow, Delivery, Relative, TaskDetail, TaskState
 from tests.support.fake_tasks import AWAY, TREE, WORKERS
@@ -41,7 +42,7 @@ def _attempt(record: FakeRecord, number: int, k: int) -> AttemptRow:
     cut = bool(made["twice"]) and k == 0
     ended = started + float(made["run"] if last else made["held"])
     worker = "w2" if cut else WORKERS[made["worker"]]
-    received = record.moment().received[number - 1] if k == 0 else started - 0.01
+    received = record.moment().received[number - 1] if k == 0 else _redelivered(made, k)
     held = AttemptRow(
         worker, 1 + k, 41_000 + 100 * int(made["worker"]) + number % 4, started, float(received)
     )
@@ -68,6 +69,12 @@ def _attempt(record: FakeRecord, number: int, k: int) -> AttemptRow:
     )
 
 
+def _redelivered(made: Mapping[str, Any], k: int) -> float:
+    """When the message of a later attempt came: of a retry at once, with an ETA; else just before it ran."""
+    begun = float(made["first"] + k * made["gap"])
+    return begun - 0.01 if made["twice"] else begun - float(made["gap"] - made["held"]) + 0.02
+
+
 def _deliveries(record: FakeRecord, number: int) -> tuple[Delivery, ...]:
     row = record.row(number)
     made = {key: column[number - 1] for key, column in record.made.columns(number).items()}
@@ -76,9 +83,9 @@ def _deliveries(record: FakeRecord, number: int) -> tuple[Delivery, ...]:
     first = "w2" if made["twice"] or row.state is TaskState.STRANDED else WORKERS[made["worker"]]
     found = [Delivery(row.received, first, 1, eta=None if math.isnan(made["eta"]) else float(made["eta"]))]
     for k in range(1, row.attempts):
-        begun = float(made["first"] + k * made["gap"])
-        again = bool(made["twice"])
-        found.append(Delivery(begun - 0.01, WORKERS[made["worker"]], 1 + k, again, 0 if again else k))
+        begun, again = float(made["first"] + k * made["gap"]), bool(made["twice"])
+        worker, t = WORKERS[made["worker"]], _redelivered(made, k)
+        found.append(Delivery(t, worker, 1 + k, again, 0 if again else k, None if again else begun - 0.01))
     return tuple(found)
 
 

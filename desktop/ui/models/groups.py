@@ -10,6 +10,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 
 from desktop.engine.api import TaskGroup
 from desktop.ui.models.task_columns import fine
+from desktop.ui.models.tasks import ARROWS
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -48,29 +49,29 @@ def _spread(part: str, key: str, word: str) -> GroupColumn:
 
     what = {"wait": "Wait", "run": "Run"}[part]
     how = {"max": "the longest", "p50": "half of them took no longer"}.get(key, f"{key[1:]} % took no longer")
-    return GroupColumn(
-        f"{part}-{key}", f"{what} {word}", 84, value, lambda g: fine(value(g)), f"{what} time: {how}"
-    )
+    # The first of four names what all of them measure.
+    head, wide = (f"{what} {word}", 80) if key == "p50" else (word, 66)
+    return GroupColumn(f"{part}-{key}", head, wide, value, lambda g: fine(value(g)), f"{what} time: {how}")
 
 
 _ENDS = "FAILURE and LOST, and their share of those that are over"
 COLUMNS = (
     GroupColumn("name", "Name", 220, lambda g: g.name, lambda g: g.name, ""),
-    GroupColumn("count", "Tasks", 84, lambda g: g.count, lambda g: f"{g.count:,}", "All that match"),
+    GroupColumn("count", "Tasks", 68, lambda g: g.count, lambda g: f"{g.count:,}", "All that match"),
     GroupColumn(
-        "over", "Over", 84, lambda g: g.over, lambda g: f"{g.over:,}", "Nothing more is expected of them"
+        "over", "Over", 70, lambda g: g.over, lambda g: f"{g.over:,}", "Nothing more is expected of them"
     ),
-    GroupColumn("failures", "Failures", 116, share, _percent, _ENDS),
+    GroupColumn("failures", "Failures", 100, share, _percent, _ENDS),
     GroupColumn(
         "twice",
         "Ran twice",
-        88,
+        84,
         lambda g: g.ran_twice,
         lambda g: f"{g.ran_twice:,}",
         "Without having asked for it",
     ),
     *(_spread(part, key, key) for part in ("wait", "run") for key in ("p50", "p95", "p99", "max")),
-    GroupColumn("cpu", "CPU", 92, lambda g: g.cpu, lambda g: fine(g.cpu), "Processor time, all together"),
+    GroupColumn("cpu", "CPU", 74, lambda g: g.cpu, lambda g: fine(g.cpu), "Processor time, all together"),
 )
 
 
@@ -100,6 +101,7 @@ class GroupModel(QAbstractTableModel):
         self.layoutAboutToBeChanged.emit()
         self._groups = self._sorted(self._groups)
         self.layoutChanged.emit()
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(COLUMNS) - 1)
 
     def _sorted(self, groups: Sequence[TaskGroup]) -> list[TaskGroup]:
         value = COLUMNS[self.by].value
@@ -136,7 +138,7 @@ class GroupModel(QAbstractTableModel):
             return None
         column = COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            return column.head
+            return column.head + (ARROWS[self.descending] if section == self.by else "")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _LEFT if column.key == "name" else _RIGHT
         if role == Qt.ItemDataRole.ToolTipRole:

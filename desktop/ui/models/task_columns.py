@@ -97,26 +97,26 @@ def _column(key: str, head: str, width: int, text: Callable[[TaskRow, float], st
 _TIME: dict[str, Any] = {"right": True, "falls": True}
 
 COLUMNS = (
-    _column("state", "State", 104, lambda row, now: word_of(row.state)),
+    _column("state", "State", 98, lambda row, now: word_of(row.state)),
     _column("name", "Name", 230, lambda row, now: row.name),
-    _column("id", "Id", 96, lambda row, now: row.id, shown=False),
+    _column("id", "Id", 280, lambda row, now: row.id, shown=False),
     _column("queue", "Queue", 80, lambda row, now: row.queue),
     _column(
         "worker", "Worker", 96, lambda row, now: row.worker, about="Of the last attempt, or who holds it"
     ),
     _column("number", "No.", 84, lambda row, now: f"{row.number:,}", shown=False, about=_NUMBER, **_TIME),
-    _column("sent", "Sent", 100, lambda row, now: clock(row.sent), **_TIME),
+    _column("sent", "Sent", 106, lambda row, now: clock(row.sent), **_TIME),
     _column(
         "received", "Received", 108, lambda row, now: clock(row.received), shown=False, about=_FIRST, **_TIME
     ),
     _column(
         "started", "Started", 108, lambda row, now: clock(row.started), shown=False, about=_LAST, **_TIME
     ),
-    _column("ended", "Ended", 100, lambda row, now: clock(row.ended), shown=False, **_TIME),
-    _column("wait", "Wait", 76, lambda row, now: fine(waited(row, now)), about=_WAIT, **_TIME),
-    _column("run", "Run", 76, lambda row, now: fine(ran(row, now)), about=_LAST, **_TIME),
-    _column("cpu", "CPU", 76, lambda row, now: fine(row.cpu), about=_CPU, **_TIME),
-    _column("attempts", "Attempts", 112, lambda row, now: attempts(row), about=_ATTEMPTS, **_TIME),
+    _column("ended", "Ended", 106, lambda row, now: clock(row.ended), shown=False, **_TIME),
+    _column("wait", "Wait", 74, lambda row, now: fine(waited(row, now)), about=_WAIT, **_TIME),
+    _column("run", "Run", 74, lambda row, now: fine(ran(row, now)), about=_LAST, **_TIME),
+    _column("cpu", "CPU", 74, lambda row, now: fine(row.cpu), about=_CPU, **_TIME),
+    _column("attempts", "Attempts", 120, lambda row, now: attempts(row), about=_ATTEMPTS, **_TIME),
     _column("error", "Error", 160, lambda row, now: row.error),
 )
 BY_KEY = {column.key: place for place, column in enumerate(COLUMNS)}

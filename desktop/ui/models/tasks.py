@@ -15,6 +15,7 @@ from desktop.ui.models.task_columns import COLUMNS, sentence
 from desktop.ui.models.windows import WINDOW, Windows, stretches
 
 Index = QModelIndex | QPersistentModelIndex
+ARROWS = {True: " ↓", False: " ↑"}  # behind the head of the column that the rows are sorted by
 _FEW = 3  # stretches of numbers that are read at once to look at rows again
 _ROOT = QModelIndex()
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -47,6 +48,7 @@ class TaskModel(QAbstractTableModel):
         self._reading: dict[object, Future[Any]] = {}
         self._generation = 0
         self._seen = (0, 0)  # rows in sight
+        self._arrow: TaskColumn | None = None  # what the rows are sorted by, where that must be said
         self._version = -1
 
     # -- questions
@@ -109,6 +111,9 @@ class TaskModel(QAbstractTableModel):
         self._seen = (0, min(self.matching, WINDOW))
         self.endResetModel()
         self._set_asked(None)
+        newest_first = self.query.order is TaskColumn.NUMBER and self.query.descending
+        self._arrow = None if newest_first else self.query.order
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(COLUMNS) - 1)
         self.answered.emit()
 
     def _count(self, page: TaskPage) -> None:
@@ -318,7 +323,8 @@ class TaskModel(QAbstractTableModel):
             return None
         column = COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            return column.head
+            sorted_by = self._arrow is not None and column.order is self._arrow
+            return column.head + (ARROWS[self.query.descending] if sorted_by else "")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT if column.right else _LEFT
         if role == Qt.ItemDataRole.ToolTipRole:

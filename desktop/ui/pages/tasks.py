@@ -36,6 +36,7 @@ class TasksPage(Page):
         self._id = ""  # of the task that is shown in full, or being read
         self._at: int | None = None  # its row in the list
         self._turns, self._version = 0, -1
+        self._looked_for: int | None = None  # a task newer than the held list; the list is read again for it
         self.stage = QStackedWidget()
         for part in (self._empty, self.list, self.detail):
             self.stage.addWidget(part)
@@ -44,6 +45,7 @@ class TasksPage(Page):
         outer.addWidget(self.stage)
         self.list.opened.connect(self._open_row)
         self.list.chosen.connect(self._show_verbs)
+        self.list.answered.connect(self._find_again)
         self.detail.back_wanted.connect(self.back)
         self.detail.step_wanted.connect(self._step)
         self.detail.task_wanted.connect(self.open_task)
@@ -176,9 +178,19 @@ class TasksPage(Page):
         self.shell.bridge.run(record.position(query, number), self._show_position, self._not_read, self)
 
     def _show_position(self, at: int) -> None:
-        if 0 <= at < self.list.model.matching:
+        model, detail = self.list.model, self.detail.detail
+        if 0 <= at < model.matching:
             self._at = at
-            self.detail.show_place(at, self.list.model.matching)
+            self.detail.show_place(at, model.matching)
+        elif detail is not None and model.upto is not None and detail.row.number > model.upto:
+            self._looked_for = detail.row.number
+            model.ask(model.query)
+
+    def _find_again(self) -> None:
+        """The list was read again."""
+        number, self._looked_for = self._looked_for, None
+        if number is not None and self._shows_task:
+            self._find_place(number)
 
     def _step(self, way: int) -> None:
         model, record = self.list.model, self.list.record

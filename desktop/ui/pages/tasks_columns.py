@@ -14,8 +14,13 @@ from desktop.ui.models.task_columns import BY_KEY, COLUMNS
 from desktop.ui.pages.tasks_table import TaskTable
 
 _KEY = "tasks/columns"
-_NARROW = ((1000, "cpu"), (900, "queue"))  # px of the table below which a column gives room
-_LEAST = {"name": 150, "error": 110}
+_ROOM = (
+    (1000, "cpu"),
+    (900, "queue"),
+    (1400, "id"),
+    (1560, "ended"),
+)  # px of the table from which on they are shown
+_LEAST = {"name": 136, "error": 84}
 
 
 class TaskColumns(QObject):
@@ -48,19 +53,19 @@ class TaskColumns(QObject):
 
     def fit(self) -> None:
         """Give the names and errors the room that the others leave."""
-        room = self._table.viewport().width()
+        room = self._table.viewport().width() - 1
         if self.arranged or room < 200:
             return
         self._own += 1
-        for below, key in _NARROW:
-            self._table.setColumnHidden(BY_KEY[key], room < below)
+        for least, key in _ROOM:
+            self._table.setColumnHidden(BY_KEY[key], room < least)
         taken = sum(
             column.width
             for at, column in enumerate(COLUMNS)
             if not self._table.isColumnHidden(at) and column.key not in _LEAST
         )
         rest = max(room - taken, sum(_LEAST.values()))
-        name = min(360, max(_LEAST["name"], int(rest * 0.62)))
+        name = min(440, max(_LEAST["name"], int(rest * 0.62)))
         self._table.setColumnWidth(BY_KEY["name"], name)
         self._table.setColumnWidth(BY_KEY["error"], max(_LEAST["error"], rest - name))
         self._own -= 1

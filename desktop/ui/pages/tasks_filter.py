@@ -15,7 +15,7 @@ from desktop.ui.widgets.chips import ClosableChip, CountChip
 from desktop.ui.widgets.choice_button import ChoiceButton
 from desktop.ui.widgets.flow_layout import FlowLayout
 
-_TALL = 30
+_TALL = 32
 _PATIENCE = 220  # ms after the last key before it searches
 ALWAYS = (TaskState.WAITING, TaskState.RESERVED, TaskState.ACTIVE, TaskState.SUCCESS, TaskState.FAILURE)
 
@@ -46,9 +46,9 @@ class FilterBar(QWidget):
         self._load: int | None = None
         self._quiet = False
         self.text = TextField()
-        self.text.setPlaceholderText("Id, arguments, result or error")
+        self.text.setPlaceholderText("Find in tasks")
         self.text.setAccessibleName("Text to find in tasks")
-        self.text.setFixedWidth(232)
+        self.text.setFixedWidth(196)
         self.text_in = QComboBox()
         self.text_in.setAccessibleName("Where the text is looked for")
         for where, word in IN_WORDS.items():
@@ -97,6 +97,11 @@ class FilterBar(QWidget):
     # -- the filter
 
     @property
+    def _where(self) -> TextIn:
+        """Qt keeps only the word of it."""
+        return TextIn(self.text_in.currentData())
+
+    @property
     def filter(self) -> TaskFilter:
         """What is chosen."""
         return TaskFilter(
@@ -105,7 +110,7 @@ class FilterBar(QWidget):
             workers=self.workers.chosen,
             queues=self.queues.chosen,
             text=self.text.text().strip(),
-            text_in=self.text_in.currentData() if self.text.text().strip() else TextIn.ANYWHERE,
+            text_in=self._where if self.text.text().strip() else TextIn.ANYWHERE,
             since=self._since,
             until=self._until,
             ran_twice=self.twice.isChecked(),
@@ -170,8 +175,8 @@ class FilterBar(QWidget):
             self._wait.start()
 
     def _where_changed(self, _index: int) -> None:
-        where = self.text_in.currentData()
-        words = {TextIn.ANYWHERE: "Id, arguments, result or error", TextIn.ARGS: "Text in the arguments"}
+        where = self._where
+        words = {TextIn.ANYWHERE: "Find in tasks", TextIn.ARGS: "Text in the arguments"}
         self.text.setPlaceholderText(words.get(where, f"Text in the {IN_WORDS[where].lower()}"))
         if self.text.text().strip():
             self._tell()

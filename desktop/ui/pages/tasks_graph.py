@@ -26,7 +26,7 @@ from desktop.ui.widgets.timeline_marks import TONES, cluster, paint_mark
 
 SERIES = ("ended:", "failed:")
 TALL = 84
-_LEFT, _RIGHT, _BOTTOM, _TOP = 76, 12, 18, 8
+_LEFT, _RIGHT, _BOTTOM, _TOP = 100, 12, 18, 8
 _WIDE = 3  # px of a column
 _TOLD = (MarkKind.KILLED, MarkKind.EXITED, MarkKind.SIGNAL)
 _CLICK = 4  # px: a drag shorter than that is a click

@@ -22,7 +22,8 @@ from desktop.ui.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
 _ROW, _PAD, _BAR = 34, 8, 3
-_LEAST = 170  # px of the names
+_LEAST = 160  # px of the names
+_NARROW = ((1150, "over"),)  # px below which it goes: it differs from the count only while they run
 _OPENS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -53,8 +54,6 @@ class GroupTable(QTableView):
         head = self.horizontalHeader()
         head.setHighlightSections(False)
         head.setSectionsClickable(True)
-        head.setSortIndicatorShown(True)
-        head.setSortIndicator(self.groups.by, Qt.SortOrder.DescendingOrder)
         head.sectionClicked.connect(self._sort)
         for at, column in enumerate(COLUMNS):
             self.setColumnWidth(at, column.width)
@@ -68,8 +67,6 @@ class GroupTable(QTableView):
         first = COLUMNS[section].key != "name"
         falls = not self.groups.descending if section == self.groups.by else first
         self.groups.order(section, falls)
-        way = Qt.SortOrder.DescendingOrder if falls else Qt.SortOrder.AscendingOrder
-        self.horizontalHeader().setSortIndicator(section, way)
 
     def _open(self, index: QModelIndex) -> None:
         if index.isValid():
@@ -85,8 +82,12 @@ class GroupTable(QTableView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        rest = self.viewport().width() - sum(column.width for column in COLUMNS[1:])
-        self.setColumnWidth(0, max(_LEAST, rest))
+        room = self.viewport().width() - 1
+        keys = [column.key for column in COLUMNS]
+        for below, key in _NARROW:
+            self.setColumnHidden(keys.index(key), room < below)
+        taken = sum(c.width for at, c in enumerate(COLUMNS[1:], 1) if not self.isColumnHidden(at))
+        self.setColumnWidth(0, max(_LEAST, room - taken))
 
 
 class _GroupCell(QStyledItemDelegate):

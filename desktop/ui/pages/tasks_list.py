@@ -44,6 +44,7 @@ class TaskListView(QWidget):
 
     opened = Signal(object, int)  # TaskRow, its row in the list
     chosen = Signal()  # another task is selected, or none
+    answered = Signal()  # the list is another one
 
     def __init__(self, shell: Shell, memory: Memory) -> None:
         super().__init__()
@@ -225,7 +226,6 @@ class TaskListView(QWidget):
         self.cancel.show()
 
     def _show_answer(self) -> None:
-        self.table.show_order(self.model.query)
         self._show_mode(self.mode.current)
         wanted, self._wanted = self._wanted, None
         if wanted is not None and self.record is not None:
@@ -235,6 +235,7 @@ class TaskListView(QWidget):
             self.table.verticalScrollBar().setValue(0)
         self.table.look()
         self._chosen()
+        self.answered.emit()
 
     def choose_place(self, at: int) -> None:
         """Select a row and bring it to the eye; -1: none."""

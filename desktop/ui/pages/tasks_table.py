@@ -8,8 +8,8 @@ from PySide6.QtCore import QEvent, QItemSelectionModel, QPoint, Qt, QTimer, Sign
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QKeySequence, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHeaderView, QTableView
 
-from desktop.engine.api import TaskColumn, TaskQuery, TaskRow
-from desktop.ui.models.task_columns import BY_KEY, COLUMNS
+from desktop.engine.api import TaskColumn, TaskRow
+from desktop.ui.models.task_columns import COLUMNS
 from desktop.ui.models.tasks import TaskModel
 from desktop.ui.pages.tasks_cells import TaskCell
 
@@ -147,8 +147,8 @@ class TaskTable(QTableView):
     def _sort_by(self, section: int) -> None:
         column, query = COLUMNS[section], self.tasks.question
         if column.order is None:
-            self.show_order(query)
-        elif column.order is not query.order:
+            return
+        if column.order is not query.order:
             self.sort_wanted.emit(column.order, column.falls)
         elif query.descending == column.falls and column.order is not TaskColumn.NUMBER:
             self.sort_wanted.emit(column.order, not column.falls)
@@ -156,15 +156,6 @@ class TaskTable(QTableView):
             self.sort_wanted.emit(column.order, not query.descending)
         else:
             self.sort_wanted.emit(TaskColumn.NUMBER, True)
-
-    def show_order(self, query: TaskQuery) -> None:
-        """Put the arrow where it belongs."""
-        head = self.horizontalHeader()
-        section = BY_KEY[query.order.value]
-        newest_first = query.order is TaskColumn.NUMBER and query.descending
-        head.setSortIndicatorShown(not newest_first)
-        way = Qt.SortOrder.DescendingOrder if query.descending else Qt.SortOrder.AscendingOrder
-        head.setSortIndicator(-1 if newest_first else section, way)
 
     # -- keys and pointer
 

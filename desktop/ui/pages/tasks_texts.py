@@ -76,8 +76,8 @@ class TextCard(Card):
         self.copy.setAccessibleName(f"Copy {title.lower()}")
         self.text = LongText(title)
         self.note = label("", "small", "muted", wrap=True)
-        self.add(self.text)
         self.add(self.note)
+        self.add(self.text)
         self.body.addStretch()
         self.copy.clicked.connect(self._copy)
 
