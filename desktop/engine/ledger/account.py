@@ -11,7 +11,17 @@ from typing import Any
 from desktop.engine.api import RunningTask, TaskState, Totals
 from desktop.engine.ledger.kept import Kept, Recall
 from desktop.engine.ledger.lines import Line, Source, payload_of
-from desktop.engine.ledger.places import ACTIVE, RESERVED, SCHEDULED, WAITING, Cell, Holder, Places, place_of
+from desktop.engine.ledger.places import (
+    ACTIVE,
+    RESERVED,
+    SCHEDULED,
+    WAITING,
+    Cell,
+    Holder,
+    Places,
+    match,
+    place_of,
+)
 from desktop.engine.ledger.processes import Processes
 from desktop.engine.ledger.records import CUT, Attempt, LoadCount, Process, Receipt, Task, WorkerState
 from desktop.engine.ledger.tail import Tail
@@ -121,7 +131,7 @@ class Account:
             mine = [r for r in task.receipts if r.open and r.service == service and r.start == start]
             if gave_back:
                 for receipt in mine:
-                    receipt.open = False
+                    receipt.close()
             if mine or task.holder == (service, start):
                 self.replace(task)
 
@@ -273,8 +283,10 @@ class Account:
         receipt = Receipt(t, service, start, data.get("redelivered") or False, data.get("retries") or 0, eta)
         task.receipts.append(receipt)
         self._changed[task_id] = task
-        if task.attempts and self._answered(task, receipt):
-            return
+        if task.attempts:
+            match(task)
+            if not receipt.open:
+                return  # a run answers it whose start was read before
         if process.dead_at is None and len(task.receipts) == 1 and not task.attempts and task.told is None:
             place = RESERVED
             if eta is not None and eta > t:
@@ -283,26 +295,11 @@ class Account:
             task.holder = process.holder
             self.places.move(task, place, process.cells.get(queue) or self._cell(process, queue))
             return
-        receipt.open = not process.gave_back
+        if process.gave_back:
+            receipt.close()
         if eta is not None:
             heapq.heappush(self._due, (eta, task_id))
         self.replace(task)
-
-    @staticmethod
-    def _answered(task: Task, receipt: Receipt) -> bool:
-        """Whether a run answers this delivery whose start was read before it."""
-        for attempt in task.attempts:
-            if (
-                attempt.received is None
-                and attempt.service == receipt.service
-                and attempt.start == receipt.start
-                and attempt.retries == receipt.retries
-                and attempt.started >= receipt.t
-            ):
-                attempt.received = receipt.t
-                receipt.open = False
-                return True
-        return False
 
     def _on_started(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         task_id, t, retries, name = data["id"], data["t"], data["retries"], data["name"]
@@ -316,9 +313,14 @@ class Account:
         if attempts and not task.twice and any(other.retries == retries for other in attempts):
             task.twice = True
             self.tally.twice += 1
-        if receipts:
-            self._answer(task, attempt)
         attempts.append(attempt)
+        if receipts:
+            if len(attempts) == 1 == len(receipts):
+                receipt = receipts[0]
+                if receipt.service == service and receipt.start == start and receipt.t <= t:
+                    receipt.open, attempt.received = False, receipt.t
+            else:
+                match(task)
         process.opened(attempt)
         tally = self.tally
         tally.started += 1
@@ -335,29 +337,6 @@ class Account:
             self.places.move(task, ACTIVE, process.cells.get(queue) or self._cell(process, queue))
         else:
             self.replace(task)
-
-    @staticmethod
-    def _answer(task: Task, attempt: Attempt) -> None:
-        """Find the delivery that a run answers: the first one to its worker that no other answers."""
-        receipts = task.receipts
-        if len(receipts) == 1 and not task.attempts:
-            receipt = receipts[0]
-            if receipt.service == attempt.service and receipt.start == attempt.start:
-                receipt.open = False
-                attempt.received = receipt.t
-            return
-        answered = {other.received for other in task.attempts}
-        for receipt in receipts:
-            if (
-                receipt.service == attempt.service
-                and receipt.start == attempt.start
-                and receipt.retries == attempt.retries
-                and receipt.t <= attempt.started
-                and receipt.t not in answered
-            ):
-                receipt.open = False
-                attempt.received = receipt.t
-                return
 
     def _on_ended(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         task_id, t, state = data["id"], data["t"], data["state"]
@@ -419,7 +398,7 @@ class Account:
         """It was dealt with without a run."""
         for receipt in task.receipts:
             if receipt.open and (receipt.service, receipt.start) == process.holder:
-                receipt.open = False
+                receipt.close()
                 return
 
     # what a worker of an attached stack answered, and its end
@@ -514,8 +493,8 @@ class Account:
         """The broker tells where a task's message is, whatever became of its deliveries before `t`."""
         task = self._tasks.get(task_id) or self._task(task_id)
         for receipt in task.receipts:
-            if receipt.t < t:
-                receipt.open = False
+            if receipt.t < t and receipt.open:
+                receipt.close()
         for attempt in task.attempts:
             if not attempt.state:
                 return  # it runs: that is known better

@@ -70,7 +70,7 @@ class Kept:
         place = task.place
         task.over = place.over
         for receipt in task.receipts:
-            receipt.open = False
+            receipt.close()
         if place.over:
             if not task.attempts or task.attempts[-1].state != place.value:
                 task.told = (_last_heard(task), place)
@@ -84,6 +84,7 @@ def _reopen(task: Task) -> None:
     answered = {attempt.received for attempt in task.attempts}
     for receipt in task.receipts:
         receipt.open = receipt.t not in answered and (receipt.service, receipt.start) == task.holder
+        receipt.closed = not receipt.open
 
 
 def _last_heard(task: Task) -> float:

@@ -126,6 +126,29 @@ def place_of(task: Task, dead: Mapping[Holder, bool], now: float) -> tuple[TaskS
     return _at_rest(task, last)
 
 
+def match(task: Task) -> None:
+    """Find the delivery that each run answers: the first to its worker that no earlier run answers.
+
+    Made anew each time, so that it is the same in whatever order they were read.
+    """
+    free = sorted(task.receipts, key=lambda receipt: receipt.t)
+    for receipt in free:
+        receipt.open = not receipt.closed
+    for attempt in sorted(task.attempts, key=lambda attempt: attempt.started):
+        attempt.received = None
+        for receipt in free:
+            if receipt.t > attempt.started:
+                break
+            if (receipt.service, receipt.start, receipt.retries) == (
+                attempt.service,
+                attempt.start,
+                attempt.retries,
+            ):
+                receipt.open, attempt.received = False, receipt.t
+                free.remove(receipt)
+                break
+
+
 def _latest(attempts: Iterable[Attempt]) -> Attempt | None:
     return max(attempts, key=lambda attempt: attempt.started, default=None)
 

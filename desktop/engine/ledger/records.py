@@ -47,7 +47,12 @@ class Receipt:
     redelivered: bool = False
     retries: int = 0
     eta: float | None = None
-    open: bool = True  # no run has answered it, and it was not given back: that worker has it, if it lives
+    open: bool = True  # no run has answered it, and it is not closed: that worker has it, if it lives
+    closed: bool = False  # it ended without a run: given back, revoked, or settled with the broker
+
+    def close(self) -> None:
+        """No run will answer it."""
+        self.open, self.closed = False, True
 
 
 @dataclass(slots=True)
