@@ -50,8 +50,13 @@ class RunVerbs:
         def _changed(self) -> None: ...
 
     def record(self) -> Record | None:
-        opened = self._opened
-        return opened.record if opened is not None else None
+        opened, run = self._opened, self._run
+        if opened is not None:
+            return opened.record
+        try:
+            return run.record() if run is not None else None
+        except DeskError:
+            return None  # its database is just being made; or is not, and then the snapshot's gaps say why
 
     # one that is open
 
