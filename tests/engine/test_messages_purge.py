@@ -105,7 +105,7 @@ def test_a_purge_while_others_send_and_take_loses_nothing_uncounted(
     try:
         until = time.monotonic() + 10
         purges = 0
-        while (purges < 25 or not taken) and time.monotonic() < until:
+        while (purges < 10 or not taken) and time.monotonic() < until:
             purges += purged(valkey, tmp_path).messages > 0
     finally:
         ending.set()
@@ -114,7 +114,7 @@ def test_a_purge_while_others_send_and_take_loses_nothing_uncounted(
     with client_of(valkey) as client:
         left = [id_of(raw) for key in Keys().lists("celery") for raw in client.lrange(key, 0, -1)]
     gone = ids(tmp_path, "purged")
-    assert purges >= 25
+    assert purges >= 10
     assert sorted([*gone, *taken, *left]) == sorted(sent)
 
 
