@@ -9,13 +9,24 @@ from typing import Any
 from desktop.engine.api import TaskState
 from desktop.engine.ledger.records import Attempt, Receipt, Task
 from desktop.engine.record import ids
-from desktop.engine.record.schema import ARGS_CUT, ATTEMPT_BITS, OPEN, OVER, PART_BITS, STATES, TWICE
+from desktop.engine.record.schema import (
+    ARGS_CUT,
+    ATTEMPT_BITS,
+    CODES,
+    KIN,
+    OPEN,
+    OVER,
+    PART_BITS,
+    STATES,
+    TWICE,
+)
 from desktop.engine.record.texts import TextReader
 
 _TASK = """row, id, name, queue, state, ending, holder, holder_start, sent, received, received_by,
 received_start, ended, back_at, attempts, flags, load, args, kwargs, error"""
 _ATTEMPT = """row, name, worker, start, pid, received, started, ended, state, retries, run, cpu, error,
 traceback, result, requeued"""
+_WAITING = CODES[TaskState.WAITING]
 
 
 class Words:
@@ -50,18 +61,20 @@ class Recall:
         self._connection = connection
         self.words = Words(connection)
         self._texts = TextReader(connection)
+        self._part = 0  # where the last one was found: those that are asked for lie together
 
     def row_of(self, task_id: str) -> int | None:
         """The number of a task; None when the run does not know it."""
         stored = ids.packed(task_id)
-        last = self._connection.execute("SELECT max(row) FROM task").fetchone()[0] or 0
         hashed = ids.hash_of(stored)
-        for part in range(last >> PART_BITS, -1, -1):
+        last = (self._connection.execute("SELECT max(row) FROM task").fetchone()[0] or 0) >> PART_BITS
+        for part in (self._part, *range(last, self._part, -1), *range(min(self._part, last + 1) - 1, -1, -1)):
             for (row,) in self._connection.execute(
                 "SELECT by_id.task FROM by_id JOIN task ON task.row = by_id.task"
                 " WHERE part = ? AND hash = ? AND task.id = ?",
                 (part, hashed, stored),
             ):
+                self._part = part
                 return int(row)
         return None
 
@@ -76,7 +89,21 @@ class Recall:
 
     def unfinished(self) -> Iterator[Task]:
         """The tasks that are not over, in the order of their numbers."""
-        cursor = self._connection.execute(f"SELECT {_TASK} FROM task WHERE flags & {OVER} = 0 ORDER BY row")
+        return self._tasks(f"flags & {OVER} = 0")
+
+    def waiting(self, queue: str) -> Iterator[Task]:
+        """The tasks that wait in a queue, in the order of their numbers."""
+        return self._tasks("state = ? AND queue = (SELECT id FROM word WHERE text = ?)", _WAITING, queue)
+
+    def next_unheard(self, row: int, count: int) -> Iterator[Task]:
+        """Of the `count` tasks after this one, those that were sent and not received yet."""
+        return self._tasks(
+            "row > ? AND row <= ? AND state = ? AND attempts = 0 AND received IS NULL",
+            *(row, row + count, _WAITING),
+        )
+
+    def _tasks(self, where: str, *values: Any) -> Iterator[Task]:
+        cursor = self._connection.execute(f"SELECT {_TASK} FROM task WHERE {where} ORDER BY row", values)
         while rows := cursor.fetchmany(1000):
             yield from map(self._task, rows)
 
@@ -114,9 +141,8 @@ class Recall:
             args_cut=bool(flags & ARGS_CUT),
             row=row,
         )
-        kin = self._connection.execute("SELECT root, parent FROM kin WHERE task = ?", (row,)).fetchone()
-        if kin is not None:
-            task.root, task.parent = (None if one is None else ids.unpacked(one) for one in kin)
+        if flags & KIN:
+            self._add_kin(task)
         if attempts:
             task.attempts = self.attempts(task.id, row)
         if received_by is not None:
@@ -124,6 +150,12 @@ class Recall:
         elif received is not None:
             task.receipts = self._receipts(row)
         return task
+
+    def _add_kin(self, task: Task) -> None:
+        found = self._connection.execute(
+            "SELECT root, parent FROM kin WHERE task = ?", (task.row,)
+        ).fetchone()
+        task.root, task.parent = (None if one is None else ids.unpacked(one) for one in found)
 
     def _receipts(self, row: int) -> list[Receipt]:
         found = self._connection.execute(

@@ -69,6 +69,11 @@ class Sink:
                     return batch.tasks[task_id]
         return None
 
+    def uncommitted(self) -> list[dict[str, Any]]:
+        """The tasks of the batches that are not committed yet."""
+        with self._changed:
+            return [batch.tasks for batch in self._batches]
+
     def close(self) -> None:
         """Commit what is left and move the log into the database. Raises DeskError if it cannot."""
         with self._changed:

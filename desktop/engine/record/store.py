@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from desktop.engine.api import DeskError, Mark
+from desktop.engine.api import DeskError, Mark, TaskState
 from desktop.engine.ledger.records import Task
 from desktop.engine.record import schema
 from desktop.engine.record.ids import clean
@@ -18,6 +18,8 @@ from desktop.engine.record.samples import Samples
 from desktop.engine.record.sink import Batch, Sink
 from desktop.engine.record.tasks import TaskRows
 
+_AHEAD = 256  # tasks
+_AHEAD_KEPT = 4_096
 _MARK = "INSERT INTO mark(t, kind, service, text) VALUES(?, ?, ?, ?)"
 _META = "INSERT OR REPLACE INTO meta VALUES(?, ?)"
 _NO_META = "DELETE FROM meta WHERE key = ?"
@@ -49,6 +51,7 @@ class Store:
         self._marks: list[tuple[float, str, str, str]] = []
         self._changed_meta: dict[str, str | None] = {}
         self._changed_positions: dict[str, int] = {}
+        self._ahead: dict[str, Task] = {}  # read before they were asked for
         self._sink = Sink(writer, self._number)
 
     @classmethod
@@ -89,6 +92,10 @@ class Store:
 
         Gives new tasks and attempts their `row`. Everything is copied before it returns.
         """
+        if self._ahead:
+            tasks = list(tasks)
+            for task in tasks:
+                self._ahead.pop(task.id, None)
         self._tasks.write(tasks)
 
     def sample(self, t: float, values: Mapping[str, float]) -> None:
@@ -147,15 +154,34 @@ class Store:
         """
         if not self._tasks.maybe(task_id):
             return None
-        waiting: Task | None = self._tasks.waiting(task_id) or self._sink.waiting(task_id)
+        waiting: Task | None = self._tasks.uncommitted.get(task_id) or self._sink.waiting(task_id)
         if waiting is not None:
             return waiting
+        found = self._ahead.pop(task_id, None)
+        if found is not None:
+            return found
         row = self._recall.row_of(task_id)
-        return self._recall.task(row) if row is not None else None
+        task = self._recall.task(row) if row is not None else None
+        if task is not None and task.place is TaskState.WAITING:
+            self._look_ahead(task.row)
+        return task
+
+    def _look_ahead(self, row: int) -> None:
+        """Tasks are received in the order in which they were sent, as a rule: fetch those that come next."""
+        uncommitted = [self._tasks.uncommitted, *self._sink.uncommitted()]
+        if len(self._ahead) > _AHEAD_KEPT:
+            self._ahead.clear()
+        for task in self._recall.next_unheard(row, _AHEAD):
+            if not any(task.id in tasks for tasks in uncommitted):
+                self._ahead[task.id] = task
 
     def unfinished(self) -> Iterator[Task]:
         """The tasks that are not over, in the order of their numbers, as they were last committed."""
         return self._recall.unfinished()
+
+    def waiting(self, queue: str) -> Iterator[Task]:
+        """The tasks that wait in a queue, in the order of their numbers, as they were last committed."""
+        return self._recall.waiting(queue)
 
     def close(self, clean: bool) -> None:
         """Write what is left, and let go of the database. `clean`: the run came to an end by itself.

@@ -45,6 +45,10 @@ _COLUMNS: Final = (
 )
 _MARKS: Final = ", ".join("?" * (len(_COLUMNS) + 2))
 _NEW: Final = f"INSERT OR REPLACE INTO task({', '.join(_COLUMNS)}, row, id) VALUES({_MARKS})"
+_SENT: Final = (
+    "INSERT OR REPLACE INTO task(row, id, name, queue, state, sent, flags, load, attempts)"
+    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, 0)"
+)
 _CHANGED: Final = f"UPDATE task SET {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE row = ?"
 _ATTEMPT: Final = f"INSERT OR REPLACE INTO attempt VALUES({', '.join('?' * 16)})"
 _DELIVERY: Final = "INSERT OR REPLACE INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -58,6 +62,7 @@ _FACTS: Final = "INSERT OR REPLACE INTO facts VALUES(?, ?, ?)"
 _TEXTS: Final = "INSERT OR REPLACE INTO task_texts VALUES(?, ?, ?)"
 _IDS: Final = "INSERT OR REPLACE INTO ids SELECT ?1, ?3 WHERE ?2 = 0"
 MOST_ATTEMPTS: Final = 1 << ATTEMPT_BITS  # of one task; those beyond are counted, and the last is written
+_NO_TEXTS: Final = (0, 0, 0)
 _FEW: Final = 4  # attempts or receipts of a task that are written anew with it; of more, what changed
 _KEYS: Final = 50_000  # packed ids kept between the question for a task and its first row
 
@@ -76,12 +81,12 @@ class TaskRows:
         self._chunks = Chunks(reader)
         self._keys: dict[str, tuple[ids.Packed, int]] = {}
         self._unsettled: dict[int, None] = {}  # attempts without their last word, of tasks with many
-        self._delivered: dict[
-            int, int
-        ] = {}  # receipts that will not change any more, of tasks that are not over
+        # Receipts that will not change any more, of tasks that are not over.
+        self._delivered: dict[int, int] = {}
         self._clear()
 
     def _clear(self) -> None:
+        self._sent: list[tuple[Any, ...]] = []
         self._new: list[tuple[Any, ...]] = []
         self._changed: list[tuple[Any, ...]] = []
         self._attempts: list[tuple[Any, ...]] = []
@@ -103,9 +108,10 @@ class TaskRows:
         self._keys[task_id] = key
         return False
 
-    def waiting(self, task_id: str) -> Task | None:
-        """A task of the batch that is being made."""
-        return self._written.get(task_id)
+    @property
+    def uncommitted(self) -> Mapping[str, Task]:
+        """The tasks of the batch that is being made."""
+        return self._written
 
     def drain(self, batch: Batch, committed: int) -> bool:
         """Put everything since the last call into the batch; False when there is nothing."""
@@ -117,6 +123,7 @@ class TaskRows:
         for sql, rows in (
             (_WORD, self._new_words),
             (_TEXT, self._texts.drain()),
+            (_SENT, self._sent),
             (_NEW, self._new),
             (_CHANGED, self._changed),
             (_ATTEMPT, self._attempts),
@@ -136,28 +143,53 @@ class TaskRows:
 
     def write(self, tasks: Iterable[Task]) -> None:
         """Copy the tasks into rows, and their facts into their chunks."""
+        written, chunk_of = self._written, self._chunks.of
         for task in tasks:
             row = task.row
-            new = not row
-            if new:
-                self._last = row = task.row = self._last + 1
-            self._written[task.id] = task
-            chunk, place = self._chunks.of(row), row - 1 & CHUNK - 1
-            if new:
-                stored = self._identify(task, chunk, place)
-                self._new.append((*self._values(task, chunk, place), row, stored))
+            written[task.id] = task
+            if row:
+                values = self._values(task, chunk_of(row), row - 1 & CHUNK - 1)
+                self._changed.append((*values, row))
+                continue
+            self._last = row = task.row = self._last + 1
+            chunk, place = chunk_of(row), row - 1 & CHUNK - 1
+            stored = self._identify(task, chunk, place)
+            if task.received is None and task.args is None and not (task.attempts or task.over or task.root):
+                self._write_sent(task, chunk, place, stored)
             else:
-                self._changed.append((*self._values(task, chunk, place), row))
+                self._new.append((*self._values(task, chunk, place), row, stored))
+
+    def _write_sent(self, task: Task, chunk: Chunk, place: int, stored: ids.Packed) -> None:
+        """A new task of which only its sender has told: the half of all rows in a flood."""
+        words, sent, load = self._words, task.sent, task.load
+        name = words.get(task.name) or self._word(task.name)
+        queue = (words.get(task.queue) or self._word(task.queue)) if task.queue else 0
+        state, flags = CODES[task.place], chunk.flags[place] | COUNTED
+        self._states[state] += 1
+        if sent is not None:
+            chunk.sent[place] = sent
+        chunk.name[place] = name if name < MOST else MOST
+        chunk.queue[place] = queue if queue < MOST else MOST
+        if load is not None:
+            chunk.load[place] = load + 1 if 0 <= load < MOST else MOST
+        chunk.state[place], chunk.flags[place] = state, flags
+        self._sent.append((task.row, stored, name, queue or None, state, sent, flags, load))
 
     def _values(self, task: Task, chunk: Chunk, place: int) -> tuple[Any, ...]:
         """The columns of `task`, which are put into its chunk as well."""
         words, attempts, holder = self._words, task.attempts, task.holder
-        sent, received, ended, wait = task.sent, task.received, task.ended, None
-        holder_word, worker, last_row = None, 0, None
+        sent, received, wait = task.sent, task.received, None
+        ended = task.ended if task.over else None
+        holder_word, worker, last_row, now = None, 0, None, _NO_TEXTS
         if attempts:
-            last = attempts[-1] if len(attempts) == 1 else max(attempts, key=_started)
-            result, error, traceback = self._write_attempts(task, last)
-            last_row, worker = last.row, words.get(last.service, 0)
+            last = attempts[0]
+            if len(attempts) == 1:
+                last.row = last.row or task.row << ATTEMPT_BITS
+                now = self._write_attempt(last)
+            else:
+                last = max(attempts, key=_started)
+                now = self._write_several(task, last)
+            last_row, worker = last.row, words[last.service]
             chunk.started[place] = last.started
             chunk.run[place] = nan if last.run is None else last.run
             chunk.cpu[place] = nan if last.cpu is None else last.cpu
@@ -166,23 +198,23 @@ class TaskRows:
                 chunk.wait[place] = wait
             if ended is None and task.over:
                 ended = last.ended
-        else:
-            result = error = traceback = 0
         if holder is not None:
             worker = holder_word = words.get(holder[0]) or self._word(holder[0])
         if task.error is not None:
-            error = self._texts.id_of(task.error)
-        self._set_texts(task, chunk, place, (result, error, traceback))
+            now = (now[0], self._texts.id_of(task.error), now[2])
+        args, kwargs = self._set_texts(task, chunk, place, now)
         name = words.get(task.name) or self._word(task.name)
-        queue = (words.get(task.queue) or self._word(task.queue)) if task.queue is not None else 0
+        queue = (words.get(task.queue) or self._word(task.queue)) if task.queue else 0
         by, by_start = self._write_receipts(task) if task.receipts else (None, None)
         flags = self._flags(task, chunk.flags[place])
         if by is not None and task.receipts[0].open:
             flags |= OPEN
         state, load, count = CODES[task.place], task.load, len(attempts)
         self._count(chunk, place, state, flags)
-        chunk.sent[place] = nan if sent is None else sent
-        chunk.received[place] = nan if received is None else received
+        if sent is not None:
+            chunk.sent[place] = sent
+        if received is not None:
+            chunk.received[place] = received
         chunk.ended[place] = nan if ended is None else ended
         chunk.name[place] = name if name < MOST else MOST
         chunk.queue[place] = queue if queue < MOST else MOST
@@ -192,10 +224,10 @@ class TaskRows:
             chunk.load[place] = load + 1 if 0 <= load < MOST else MOST
         chunk.state[place], chunk.flags[place] = state, flags
         ending = (words.get(task.state) or self._word(task.state)) if task.state else 0
+        by_holder = None if holder is None else holder[1]
         return (
-            *(name, queue or None, state, ending, holder_word, holder[1] if holder is not None else None),
-            *(sent, received, by, by_start, ended, wait, task.back_at, count, last_row, flags, load),
-            *(chunk.args[place] or None, chunk.kwargs[place] or None, error or None),
+            *(name, queue or None, state, ending, holder_word, by_holder, sent, received, by, by_start),
+            *(ended, wait, task.back_at, count, last_row, flags, load, args, kwargs, now[1] or None),
         )
 
     def _count(self, chunk: Chunk, place: int, state: int, flags: int) -> None:
@@ -210,22 +242,25 @@ class TaskRows:
         states = {str(state): count for state, count in zip(STATES, self._states, strict=True) if count}
         return {"tasks": self._last, "states": states, "ran_twice": self._twice}
 
-    def _set_texts(self, task: Task, chunk: Chunk, place: int, now: tuple[int, int, int]) -> None:
+    def _set_texts(
+        self, task: Task, chunk: Chunk, place: int, now: tuple[int, int, int]
+    ) -> tuple[int | None, int | None]:
         """Arguments stay as they were first known; of the rest, what is not the last is known as earlier."""
-        text = self._texts.id_of
-        if task.args is not None and not chunk.args[place]:
-            chunk.args[place] = text(task.args)
+        args, kwargs = chunk.args[place], chunk.kwargs[place]
+        if not args and task.args is not None:
+            args = chunk.args[place] = self._texts.id_of(task.args)
             chunk.texts_changed = True
-        if task.kwargs is not None and not chunk.kwargs[place]:
-            chunk.kwargs[place] = text(task.kwargs)
+        if not kwargs and task.kwargs is not None:
+            kwargs = chunk.kwargs[place] = self._texts.id_of(task.kwargs)
             chunk.texts_changed = True
         before = (chunk.result[place], chunk.error[place], chunk.traceback[place])
         if now != before:
             chunk.result[place], chunk.error[place], chunk.traceback[place] = now
             chunk.texts_changed = True
-            self._earlier += [
-                (old, task.row, kind) for kind, old in enumerate(before) if old and old != now[kind]
-            ]
+            if before != _NO_TEXTS:
+                kinds = enumerate(before)
+                self._earlier += [(old, task.row, kind) for kind, old in kinds if old and old != now[kind]]
+        return args or None, kwargs or None
 
     def _flags(self, task: Task, before: int) -> int:
         root = task.root
@@ -259,42 +294,39 @@ class TaskRows:
         chunk.ids_changed = True
         return stored
 
-    def _write_attempts(self, task: Task, last: Attempt) -> tuple[int, int, int]:
+    def _write_several(self, task: Task, last: Attempt) -> tuple[int, int, int]:
         """Rows of the attempts that are new or may have changed; the last one's result, error, traceback."""
-        attempts, text, words, first_row = (
-            task.attempts,
-            self._texts.id_of,
-            self._words,
-            task.row << ATTEMPT_BITS,
-        )
-        several = len(attempts) > 1
-        few = len(attempts) - _FEW
-        now = (0, 0, 0)
-        for n, attempt in enumerate(attempts):
+        first_row, few, now = task.row << ATTEMPT_BITS, len(task.attempts) - _FEW, _NO_TEXTS
+        for n, attempt in enumerate(task.attempts):
             if not attempt.row:
-                attempt.row = first_row | n if n < MOST_ATTEMPTS else first_row | MOST_ATTEMPTS - 1
+                attempt.row = first_row | min(n, MOST_ATTEMPTS - 1)
             elif n < few and attempt is not last and attempt.row not in self._unsettled:
                 continue
-            state = attempt.state
-            result, error, traceback = text(attempt.result), text(attempt.error), text(attempt.traceback)
-            self._attempts.append(
-                (
-                    *(attempt.row, words.get(attempt.name) or self._word(attempt.name)),
-                    *(words.get(attempt.service) or self._word(attempt.service), attempt.start, attempt.pid),
-                    *(attempt.received, attempt.started, attempt.ended),
-                    *((words.get(state) or self._word(state)) if state else 0, attempt.retries),
-                    *(attempt.run, attempt.cpu, error or None, traceback or None, result or None),
-                    attempt.requeued,
-                )
-            )
+            texts = self._write_attempt(attempt)
             if attempt is last:
-                now = (result, error, traceback)
-            elif several:
-                texts = enumerate((result, error, traceback))
-                self._earlier += [(one, task.row, kind) for kind, one in texts if one]
+                now = texts
+            else:
+                self._earlier += [(one, task.row, kind) for kind, one in enumerate(texts) if one]
             if few >= 0:
                 self._settle(attempt)
         return now
+
+    def _write_attempt(self, attempt: Attempt) -> tuple[int, int, int]:
+        """Its row; its result, error and traceback as numbers of texts."""
+        text, words, state = self._texts.id_of, self._words, attempt.state
+        result = 0 if attempt.result is None else text(attempt.result)
+        error = 0 if attempt.error is None else text(attempt.error)
+        traceback = 0 if attempt.traceback is None else text(attempt.traceback)
+        self._attempts.append(
+            (
+                *(attempt.row, words.get(attempt.name) or self._word(attempt.name)),
+                *(words.get(attempt.service) or self._word(attempt.service), attempt.start, attempt.pid),
+                *(attempt.received, attempt.started, attempt.ended),
+                *((words.get(state) or self._word(state)) if state else 0, attempt.retries, attempt.run),
+                *(attempt.cpu, error or None, traceback or None, result or None, attempt.requeued),
+            )
+        )
+        return result, error, traceback
 
     def _settle(self, attempt: Attempt) -> None:
         """Of a task with many attempts: those without their last word are written again with it."""
