@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
-from desktop.engine.api import QueueSnapshot, StackSnapshot, StackState
+from desktop.engine.api import QueueSnapshot, StackSnapshot, StackState, TaskState
 from desktop.ui.page import Page, Shell
 from desktop.ui.pages.queues_detail import QueueDetail
 from desktop.ui.pages.queues_list import QueueList, summary
@@ -131,8 +131,7 @@ class QueuesPage(Page):
     def _show_tasks(self, word: str) -> None:
         """The tasks behind a number of the sum."""
         if "page.tasks" in self.shell.commands:
-            about = {SUBMITTED: "", COPIES: "", ENDED: "state:ended"}.get(word, f"state:{word}")
-            self.shell.go("tasks", about)
+            self.shell.go("tasks", tasks_of(word))
 
     def _open_menu(self, name: str, place: QPoint) -> None:
         menu = QMenu(self)
@@ -140,3 +139,10 @@ class QueuesPage(Page):
         menu.addAction(self.shell.commands[f"queue.purge:{name}"])
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(place)
+
+
+def tasks_of(word: str) -> str:
+    """What the tasks page shows for a number of the sum; everything where no filter can say it."""
+    if word == ENDED:
+        return " ".join(f"state:{state}" for state in TaskState if state.over)
+    return "" if word in (SUBMITTED, COPIES) else f"state:{word}"

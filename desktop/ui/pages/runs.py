@@ -32,7 +32,8 @@ class RunsPage(Page):
         self.room, self.bar, self.limits = label(), QProgressBar(), ElidedLabel("", "small", "muted")
         self.about = ElidedLabel("", "small", "muted")
         self.strip = BusyStrip(self.verbs)
-        self._turns, self._asked = 0, 0
+        self._turns = 0
+        self._asked, self._answered = 0, 0  # the number of the last question, and of the last answer shown
         self._runs: tuple[RunInfo, ...] | None = None
         self._stage = QStackedWidget()
         self._lay_out()
@@ -93,9 +94,9 @@ class RunsPage(Page):
     # showing
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
-        if self._runs is None:
+        if not self._asked:
             self.refresh()
-        else:
+        elif self._runs is not None:
             self.table.show_runs(self._runs, snapshot.recorded)
 
     def tick(self) -> None:
@@ -109,8 +110,9 @@ class RunsPage(Page):
         self.shell.bridge.run(self.shell.desk.runs(), partial(self._show, self._asked), self._failed, self)
 
     def _show(self, asked: int, runs: tuple[RunInfo, ...]) -> None:
-        if asked != self._asked:
+        if asked < self._answered:
             return
+        self._answered = asked
         first, self._runs = self._runs is None, runs
         self._stage.setCurrentIndex(1 if runs else 0)
         self.hint.setText(count(len(runs), "run") if runs else "")

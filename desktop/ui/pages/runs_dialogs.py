@@ -78,9 +78,9 @@ class CapDialog(Dialog):
         self._shell, self._changed = shell, changed
         self._asked: Cap | None = None
         self.plan: PrunePlan | None = None
-        cap = shell.desk.cap()
+        self._cap = cap = shell.desk.cap()
         self.room, self.days, self.runs = QLineEdit(), QLineEdit(), QLineEdit()
-        self.room.setText("" if cap.bytes is None else f"{cap.bytes / _GIB:.3g}")
+        self.room.setText(_gib(cap.bytes))
         self.days.setText("" if cap.days is None else f"{cap.days:g}")
         self.runs.setText("" if cap.runs is None else str(cap.runs))
         self.going = _plan_table()
@@ -170,7 +170,10 @@ class CapDialog(Dialog):
                 field.set_error(errors[key])
         if isinstance(size, str) or isinstance(days, str) or isinstance(runs, str) or not whole:
             return None
-        return Cap(None if size is None else round(size * _GIB), days, None if runs is None else int(runs))
+        # What stands there is rounded: a limit that nobody touched stays what it is to the byte.
+        same = self.room.text() == _gib(self._cap.bytes)
+        room = self._cap.bytes if same else None if size is None else round(size * _GIB)
+        return Cap(room, days, None if runs is None else int(runs))
 
     # what they would delete
 
@@ -256,6 +259,10 @@ def _plan_table() -> QTableWidget:
     if size is not None:
         size.setTextAlignment(_RIGHT)
     return made
+
+
+def _gib(size: int | None) -> str:
+    return "" if size is None else f"{size / _GIB:.3g}"
 
 
 def _number(text: str) -> float | str | None:

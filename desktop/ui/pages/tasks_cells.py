@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from desktop.engine.api import TaskRow
@@ -21,6 +21,8 @@ _RIGHT = int(Qt.AlignmentFlag.AlignRight | _MIDDLE)
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | _MIDDLE)
 _MUTED = {"queue", "id", "number", "received", "started", "ended", "sent"}
 _ELIDE = {"name": Qt.TextElideMode.ElideMiddle}  # a task's name ends with what it does
+_END = Qt.TextElideMode.ElideRight
+_REMEMBERED = 5_000  # texts as they fit
 _BARS = (0.62, 0.8, 0.5, 0.7)  # widths of what stands for words that are not there yet
 
 
@@ -42,6 +44,7 @@ class TaskCell(QStyledItemDelegate):
         }
         self._tints = {tone: theme.color(f"{tone}_tint") for tone in Tone}
         self._text, self._label, self._mono = fonts.font("text"), fonts.font("label"), fonts.font("mono")
+        self._fitted: dict[tuple[str, int, bool], str] = {}
         self._measures = {id(font): QFontMetrics(font) for font in (self._text, self._label, self._mono)}
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
@@ -63,12 +66,19 @@ class TaskCell(QStyledItemDelegate):
         else:
             self._paint_text(painter, rect, row, index.column())
 
-    def _write(self, painter: QPainter, rect: QRect, text: str, right: bool, mode: Qt.TextElideMode) -> None:
-        font = painter.font()
-        measure = self._measures.get(id(font)) or painter.fontMetrics()
-        if measure.horizontalAdvance(text) > rect.width():
-            text = measure.elidedText(text, mode, rect.width())
-        painter.drawText(rect, _RIGHT if right else _LEFT, text)
+    def _write(
+        self, painter: QPainter, rect: QRect, text: str, font: QFont, right: bool, how: Qt.TextElideMode
+    ) -> None:
+        """Measuring costs as much as drawing, and a list says the same words again and again."""
+        key = text, rect.width(), font is self._text
+        shown = self._fitted.get(key)
+        if shown is None:
+            if len(self._fitted) > _REMEMBERED:
+                self._fitted.clear()
+            shown = self._measures[id(font)].elidedText(text, how, rect.width())
+            self._fitted[key] = shown
+        painter.setFont(font)
+        painter.drawText(rect, _RIGHT if right else _LEFT, shown)
 
     def _paint_text(self, painter: QPainter, rect: QRect, row: TaskRow, at: int) -> None:
         column = COLUMNS[at]
@@ -80,28 +90,26 @@ class TaskCell(QStyledItemDelegate):
             ink = "muted"  # one, as it should be
         if so_far(row, column.key):
             ink = "busy" if column.key == "run" else "muted"
-        painter.setFont(self._mono if column.key == "id" else self._text)
         painter.setPen(self._colors[ink])
-        mode = _ELIDE.get(column.key, Qt.TextElideMode.ElideRight)
-        self._write(painter, rect.adjusted(PAD, 0, -PAD, 0), text, column.right, mode)
+        font = self._mono if column.key == "id" else self._text
+        mode = _ELIDE.get(column.key, _END)
+        self._write(painter, rect.adjusted(PAD, 0, -PAD, 0), text, font, column.right, mode)
 
     def _paint_state(self, painter: QPainter, rect: QRect, row: TaskRow) -> None:
         tone, word = tone_of(row.state), word_of(row.state)
         colour = self._colors[tone]
         box = QRectF(rect.left() + PAD, rect.center().y() - 3.5, 8, 8)
         paint_shape(painter, tone, box, colour)
-        painter.setFont(self._label)
         painter.setPen(colour)
-        self._write(painter, rect.adjusted(PAD + 14, 0, -4, 0), word, False, Qt.TextElideMode.ElideRight)
+        self._write(painter, rect.adjusted(PAD + 14, 0, -4, 0), word, self._label, False, _END)
 
     def _paint_worker(self, painter: QPainter, rect: QRect, worker: str) -> None:
         if not worker:
             return
         box = QRect(rect.left() + PAD, rect.center().y() - 3, 8, 8)
         painter.fillRect(box, Theme.current.color_of(worker))
-        painter.setFont(self._text)
         painter.setPen(self._colors["text"])
-        self._write(painter, rect.adjusted(PAD + 14, 0, -4, 0), worker, False, Qt.TextElideMode.ElideRight)
+        self._write(painter, rect.adjusted(PAD + 14, 0, -4, 0), worker, self._text, False, _END)
 
     def _paint_attempts(self, painter: QPainter, rect: QRect, row: TaskRow, text: str) -> None:
         """A pill; where it ran again without having asked for it, a loud one."""
