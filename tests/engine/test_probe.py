@@ -77,6 +77,14 @@ class Client:
             lambda: all(self.account.attempts(i) for i in task_ids), "every task has started", every=0.05
         )
 
+    def revoke(self, task_id: str, terminate: bool = False) -> None:
+        """Until the worker has said that it did."""
+        revoke = self.app.control.revoke
+        eventually(
+            lambda: revoke(task_id, terminate=terminate, destination=NODE, reply=True, timeout=5),
+            "the worker has revoked it",
+        )
+
     def close(self) -> None:
         self.app.close()
         pools.reset()
@@ -136,7 +144,7 @@ def _plain_endings(client: Client) -> None:
     fail, ignore, reject = client.send("fail"), client.send("ignore"), client.send("reject")
     again, eager, unknown = client.send("again", 2), client.send("eager"), client.send("no_such_task")
     expired, revoked = client.send("ok", expires=-1), str(uuid.uuid4())
-    client.app.control.revoke(revoked, destination=NODE, reply=True, timeout=5)
+    client.revoke(revoked)
     client.send("ok", task_id=revoked)
     client.wait_for_end(ok, fail, ignore, reject, again, eager, unknown, expired, revoked)
     account = client.account
@@ -163,7 +171,7 @@ def _plain_endings(client: Client) -> None:
     for task_id, state in ((unknown, "FAILURE"), (expired, "REVOKED"), (revoked, "REVOKED")):
         task = account.task(task_id)
         assert task is not None
-        assert (task.state, task.attempts) == (state, [])
+        assert (task.state, task.attempts) == (state, []), f"{state} of {task_id}"
     totals = account.totals()
     assert (totals.started, totals.running, totals.cut, totals.ran_twice) == (8, 0, 0, 0)
     assert (totals.succeeded, totals.failed, totals.retried, totals.revoked) == (3, 2, 2, 2)
@@ -208,7 +216,7 @@ def _endings_of_this_pool(pool: str, client: Client, tmp_path: Path) -> None:
     if pool in CAN_TERMINATE:
         stopped = client.send("wait", 60)
         client.wait_for_start(stopped)
-        client.app.control.revoke(stopped, terminate=True, destination=NODE, reply=True, timeout=5)
+        client.revoke(stopped, terminate=True)
         client.wait_for_end(stopped)
         assert only(client.account, stopped).state == "REVOKED"
         assert "terminated" in (only(client.account, stopped).error or "")

@@ -25,10 +25,12 @@ from celery import signals
 from celery.worker import state as _worker_state
 
 if TYPE_CHECKING:
+    from desktop.engine.probe import celery_desk_direct
     from desktop.engine.probe.celery_desk_lines import LedgerFile, described, quote, quoted
     from desktop.engine.probe.celery_desk_lost import Lost
     from desktop.engine.probe.celery_desk_tasks import GreenClock, Tasks
 else:  # the folder itself is on the worker's path
+    import celery_desk_direct
     from celery_desk_lines import LedgerFile, described, quote, quoted
     from celery_desk_lost import Lost
     from celery_desk_tasks import GreenClock, Tasks
@@ -177,15 +179,7 @@ class _Probe:
             (signals.task_rejected, self._rejected),
         ):
             signal.connect(_guarded(hook), weak=False)
-        for signal, hook in (
-            (signals.task_received, self.tasks.on_received),
-            (signals.task_prerun, self.tasks.on_prerun),
-            (signals.task_postrun, self.tasks.on_postrun),
-        ):
-            signal.connect(hook, weak=False)
-            # Signal's own option: it looks its receivers up once a sender, not at every task, and again
-            # when somebody connects or disconnects.
-            signal.use_caching = True
+        celery_desk_direct.connect(self.tasks.on_received, self.tasks.on_prerun, self.tasks.on_postrun)
 
     def _forked(self) -> None:
         self.file.forked()
