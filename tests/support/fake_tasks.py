@@ -64,7 +64,7 @@ class MadeTasks:
 
     def columns(self, count: int) -> dict[str, Array]:
         """Every column, for at least so many tasks."""
-        while len(self._blocks) * BLOCK < count:
+        while len(self._blocks) * BLOCK < max(count, 1):
             self._blocks.append(self._block(len(self._blocks)))
             self._whole = {}
         if not self._whole:

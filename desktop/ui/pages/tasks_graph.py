@@ -29,6 +29,7 @@ TALL = 84
 _LEFT, _RIGHT, _BOTTOM, _TOP = 100, 12, 18, 8
 _WIDE = 3  # px of a column
 _TOLD = (MarkKind.KILLED, MarkKind.EXITED, MarkKind.SIGNAL)
+_SAMPLE = 1.0  # seconds in which a series has at least one sample
 _CLICK = 4  # px: a drag shorter than that is a click
 
 
@@ -48,6 +49,7 @@ class RunGraph(QWidget):
         self.marks: tuple[Mark, ...] = ()
         self._ended: Sequence[tuple[float, float, float]] = ()  # middle, least, most
         self._failed: Sequence[tuple[float, float, float]] = ()
+        self._count = 1  # columns that there are room for
         self._drag: tuple[float, float] | None = None
         self._hover: float | None = None
         self.setFixedHeight(TALL)
@@ -59,14 +61,14 @@ class RunGraph(QWidget):
         Theme.current.changed.connect(self.update)
         self._tell()
 
-    @property
-    def buckets(self) -> int:
-        """In how many stretches it shows the run."""
-        return max(20, int(self._area().width() / _WIDE))
+    def buckets(self, seconds: float) -> int:
+        """In how many stretches it shows a run of so many seconds: none of them without a sample."""
+        return max(8, min(int(self._area().width() / _WIDE), int(seconds / _SAMPLE)))
 
     def show_bands(self, span: tuple[float, float], bands: Mapping[str, Band], marks: Sequence[Mark]) -> None:
         """Show the run, as it was read for `buckets`."""
         self.span = span if span[1] > span[0] else (span[0], span[0] + 1.0)
+        self._count = max((len(band.t) for band in bands.values()), default=1)
         self._ended, self._failed = (_columns(bands.get(name)) for name in SERIES)
         self.marks = tuple(mark for mark in marks if mark.kind in _TOLD)
         self._tell()
@@ -220,7 +222,7 @@ class RunGraph(QWidget):
         light = QColor(full)
         full.setAlpha(190)
         light.setAlpha(85)
-        wide = self._area().width() / max(1, len(columns))
+        wide = self._area().width() / self._count
         thick = max(1.0, wide - 1)
         for t, low, high in columns:
             if high > 0:

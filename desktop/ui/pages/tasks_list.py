@@ -182,7 +182,7 @@ class TaskListView(QWidget):
         if record is None:
             return
         since, until = record.span()
-        asked = record.series(SERIES, since, until, self.graph.buckets)
+        asked = record.series(SERIES, since, until, self.graph.buckets(until - since))
 
         def show(bands: Mapping[str, Band]) -> None:
             if record is self.record:
