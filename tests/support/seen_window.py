@@ -1,8 +1,8 @@
 """The real program with a pair of eyes in it: says what the window shows once a table has rows.
 
 `python -m tests.support.seen_window ARGUMENTS` is `python main.py ARGUMENTS`. It prints one JSON line,
-flushed at once: the page, the word of the header's pill, how many rows the largest table has, and the texts of
-its first ones.
+flushed at once: the page, the word of the header's pill, how many rows the largest table has, and the texts
+of its first ones.
 """
 
 from __future__ import annotations
