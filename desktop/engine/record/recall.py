@@ -164,7 +164,16 @@ class Recall:
             (row,),
         )
         return [
-            Receipt(t, self.words[worker], start, bool(redelivered), retries, eta, bool(waits))
+            Receipt(
+                t,
+                self.words[worker],
+                start,
+                bool(redelivered),
+                retries,
+                eta,
+                bool(waits & 1),
+                bool(waits & 2),
+            )
             for t, worker, start, redelivered, retries, eta, waits in found
         ]
 

@@ -87,6 +87,11 @@ class Store:
         """Why nothing can be written now, as a sentence; "" while all is well. Written again every second."""
         return self._sink.problem
 
+    @property
+    def settled(self) -> bool:
+        """All that was handed over is on the disk."""
+        return self._sink.committed == self._number
+
     def write(self, tasks: Iterable[Task]) -> None:
         """Tasks as they are now: new ones, and those that changed since they were last written.
 

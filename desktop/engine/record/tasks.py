@@ -177,9 +177,9 @@ class TaskRows:
 
     def _values(self, task: Task, chunk: Chunk, place: int) -> tuple[Any, ...]:
         """The columns of `task`, which are put into its chunk as well."""
-        words, attempts, holder = self._words, task.attempts, task.holder
+        words, attempts = self._words, task.attempts
         sent, received, wait = task.sent, task.received, None
-        ended = task.ended if task.over else None
+        holder, ended = (None, task.ended) if task.over else (task.holder, None)
         holder_word, worker, last_row, now = None, 0, None, _NO_TEXTS
         if attempts:
             last = attempts[0]
@@ -340,10 +340,11 @@ class TaskRows:
         receipts = task.receipts
         if len(receipts) == 1:
             only = receipts[0]
-            if only.eta is None and not only.redelivered and not only.retries and only.t == task.received:
+            odd = only.redelivered or only.retries or only.closed or only.eta is not None
+            if not odd and only.t == task.received:
                 return self._words.get(only.service) or self._word(only.service), only.start
         row = task.row
-        for n in range(self._delivered.get(row, 0), len(receipts)):
+        for n in range(min(self._delivered.get(row, 0), max(0, len(receipts) - _FEW)), len(receipts)):
             self._deliveries.append(self._delivery(row, n, receipts[n]))
         if task.over:
             self._delivered.pop(row, None)
@@ -354,7 +355,7 @@ class TaskRows:
 
     def _delivery(self, row: int, n: int, receipt: Receipt) -> tuple[Any, ...]:
         worker = self._words.get(receipt.service) or self._word(receipt.service)
-        told = (receipt.redelivered, receipt.retries, receipt.eta, receipt.open)
+        told = (receipt.redelivered, receipt.retries, receipt.eta, receipt.open | receipt.closed << 1)
         return row, n, receipt.t, worker, receipt.start, *told
 
     def _word(self, text: str) -> int:
