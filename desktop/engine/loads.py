@@ -7,12 +7,15 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Protocol
 
 from desktop.engine.api import DeskError, LoadSnapshot, LoadState, Mark, MarkKind, Workload
 from desktop.engine.load.client import Load
 from desktop.engine.load.plan import Plan
+from desktop.engine.record.client import Recorder
+from desktop.engine.stack.model import StackSpec
 from desktop.engine.supervise.guard import Guard
-from desktop.engine.supervise.live import LiveStack
+from desktop.engine.supervise.loop import Loop
 from desktop.engine.supervise.outcome import plural
 from desktop.engine.supervise.services import base_env
 
@@ -28,10 +31,37 @@ def free_load_id(ledger: Path) -> int:
     return max((int(number) for number in taken if number.isdigit()), default=0) + 1
 
 
+class Endpoint(Protocol):
+    """Where a broker is."""
+
+    @property
+    def url(self) -> str:
+        """What a client connects to."""
+
+
+class Loaded(Protocol):
+    """The stack that is loaded: ours, or one that we are attached to."""
+
+    @property
+    def endpoint(self) -> Endpoint | None: ...
+    @property
+    def run_folder(self) -> Path: ...
+    @property
+    def logs_folder(self) -> Path: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def loop(self) -> Loop: ...
+    @property
+    def feed(self) -> Recorder: ...
+    def spec(self) -> StackSpec: ...
+    def mark(self, mark: Mark) -> None: ...
+
+
 class Loads:
     """Submits, watches and ends workloads. Methods may be called from any thread."""
 
-    def __init__(self, live: LiveStack, guard: Guard) -> None:
+    def __init__(self, live: Loaded, guard: Guard) -> None:
         self._live = live
         self._guard = guard
         self._loads: dict[int, Load] = {}

@@ -74,7 +74,7 @@ def of_living(
         broker=_broker(live, sampler),
         web=_service(live.web, sampler) if live.web is not None else None,
         workers=workers,
-        queues=_queues(queues, sampler, workers, live.feed.told),
+        queues=queues_of(queues, sampler, workers, live.feed.told),
         totals=live.feed.totals(),
         loads=tuple(loads),
         marks=tuple(live.marks),
@@ -183,9 +183,10 @@ def _processes(
     return tuple(sorted(found, key=lambda process: process.pid))
 
 
-def _queues(
+def queues_of(
     names: Sequence[str], sampler: Sampler, workers: Sequence[WorkerSnapshot], told: Told
 ) -> tuple[QueueSnapshot, ...]:
+    """Where the messages of these queues are, and of those that the recorder came across."""
     depths = sampler.depths
     found = []
     for name in dict.fromkeys([*names, *told.queues]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Mapping
+from typing import Protocol
 
 from desktop.engine.api import Series
 from desktop.engine.loads import Loads
@@ -11,19 +13,31 @@ from desktop.engine.observe.history import History
 from desktop.engine.observe.logs import LogBook
 from desktop.engine.observe.queues import QueueReader
 from desktop.engine.observe.sampler import Cadence, PoolFigures, Sampler
+from desktop.engine.record.client import Recorder
 from desktop.engine.snapshots import queue_names
+from desktop.engine.stack.model import StackSpec
 from desktop.engine.supervise.live import LiveStack
 
 LOG_POLL = 0.2  # seconds
 
 
-class Watch:
+class Watched(Protocol):
+    """What is watched: a stack of ours, or one that we are attached to."""
+
+    @property
+    def feed(self) -> Recorder:
+        """Its recorder."""
+
+    def spec(self) -> StackSpec:
+        """The stack."""
+
+
+class WatchBase(ABC):
     """History, queue depths and log lines of one living stack. All reads are safe from any thread."""
 
-    def __init__(self, live: LiveStack, loads: Loads) -> None:
-        self._live = live
+    def __init__(self, live: Watched, loads: Loads) -> None:
+        self._watched = live
         self._loads = loads
-        self._reader: QueueReader | None = None
         self._named: tuple[str, ...] = ()
         self._beat_at = 0.0
         self.history = History()
@@ -61,17 +75,25 @@ class Watch:
         """A worker that was removed leaves no series behind."""
         self.sampler.forget(service)
 
+    @abstractmethod
     def _roots(self) -> Mapping[str, tuple[int, float]]:
-        roots = {}
-        for service in self._live.services():
-            process = service.process
-            if process is not None and process.start_time is not None:
-                roots[service.name] = (process.pid, process.start_time)
-        return roots
+        """Service → (pid, start) of what runs."""
+
+    @abstractmethod
+    def _queue_reader(self) -> QueueReader | None:
+        """The reader of its broker; None while there is none to ask."""
+
+    @abstractmethod
+    def _pools(self) -> Mapping[str, PoolFigures]:
+        """Figures of each worker that runs."""
+
+    @abstractmethod
+    def _read_logs(self) -> None:
+        """Take the lines that were written."""
 
     def _queues(self) -> tuple[str, ...]:
         """Of the stack, of its workloads, and those that the recorder came across."""
-        live = self._live
+        live = self._watched
         names = queue_names(live.spec(), self._loads.queues())
         if names != self._named:
             self._named = names
@@ -80,7 +102,7 @@ class Watch:
 
     def _recorded(self) -> Mapping[str, float]:
         """Series that the recorder knows, as they are now."""
-        told = self._live.feed.told
+        told = self._watched.feed.told
         values: dict[str, float] = {}
         for name, queue in told.queues.items():
             values[f"in:{name}"] = queue.rate_in
@@ -93,6 +115,23 @@ class Watch:
             found = {f"{name}:": getattr(beat, name) for name in spreads}
             values.update({name: value for name, value in found.items() if value is not None})
         return values
+
+
+class Watch(WatchBase):
+    """That of a stack that we started."""
+
+    def __init__(self, live: LiveStack, loads: Loads) -> None:
+        self._live = live
+        self._reader: QueueReader | None = None
+        super().__init__(live, loads)
+
+    def _roots(self) -> Mapping[str, tuple[int, float]]:
+        roots = {}
+        for service in self._live.services():
+            process = service.process
+            if process is not None and process.start_time is not None:
+                roots[service.name] = (process.pid, process.start_time)
+        return roots
 
     def _queue_reader(self) -> QueueReader | None:
         if self._live.endpoint is None or self._live.broker.process is None:

@@ -17,7 +17,6 @@ from typing import TypeVar
 from desktop.engine import paths, snapshots
 from desktop.engine.api import (
     DeskError,
-    Leftover,
     LogLine,
     MarkKind,
     Series,
@@ -28,8 +27,10 @@ from desktop.engine.api import (
     TaskInfo,
     Workload,
 )
+from desktop.engine.attach.run import AttachedRun
 from desktop.engine.catalog import read_catalog
 from desktop.engine.desk.attach_verbs import AttachVerbs
+from desktop.engine.desk.leftover_verbs import LeftoverVerbs
 from desktop.engine.desk.message_verbs import MessageVerbs
 from desktop.engine.desk.run_verbs import RunVerbs
 from desktop.engine.run import Run
@@ -37,7 +38,7 @@ from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.command import live_change, live_steps, shown_command
 from desktop.engine.stack.document import Document
 from desktop.engine.stack.model import StackSpec, WorkerSpec
-from desktop.engine.stack.parse import parse_stack, read_stack
+from desktop.engine.stack.parse import read_stack
 from desktop.engine.stack.rules import check_worker
 from desktop.engine.stack.shipped import shipped_stacks
 from desktop.engine.supervise import broker as brokers
@@ -45,7 +46,6 @@ from desktop.engine.supervise import session as sessions
 from desktop.engine.supervise.guard import Guard
 from desktop.engine.supervise.live import LiveStack
 from desktop.engine.supervise.loop import Loop
-from desktop.engine.supervise.outcome import plural
 from desktop.engine.supervise.services import app_env
 from desktop.engine.watch import Watch
 
@@ -57,7 +57,7 @@ CLOSE_LIMIT = 5.0
 SIGNALS = ("TERM", "INT", "QUIT", "KILL", "STOP", "CONT")
 
 
-class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
+class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs, LeftoverVerbs):
     """Starts and supervises one stack at a time on this machine. Call `close` at the end."""
 
     def __init__(self, stack: StackSpec) -> None:
@@ -65,9 +65,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         self._loop = Loop()
         self._session = sessions.Session()
         self._guard: Guard | None = None
-        self._run: Run | None = None
-        self._crashed: tuple[sessions.Record, ...] = ()
-        self._leftovers: tuple[Leftover, ...] = ()
+        self._run: Run | AttachedRun | None = None
         self._heard: list[Callable[[ServiceEvent], None]] = []
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="desk")
         self._snapshot: StackSnapshot | None = None
@@ -129,6 +127,8 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         return self._workers.submit(self._read_catalog)
 
     def _read_catalog(self) -> tuple[TaskInfo, ...]:
+        if (attached := self.attached) is not None:
+            return self._foreign_catalog(attached)
         spec = self.spec()
         env = app_env(spec, WorkerSpec(name="catalog"), self._session.id)
         python = spec.app.python or Path(sys.executable)
@@ -136,7 +136,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def signal_offers(self, worker: str, pid: int | None = None) -> tuple[SignalOffer, ...]:
         shown = self.snapshot().worker(worker)
-        if shown is None:
+        if shown is None or self.attached is not None:
             return ()
         celery = self.spec().celery
         if pid is None:
@@ -171,6 +171,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
     def save_stack(self, path: Path | None = None) -> Future[str]:
         def save() -> str:
             self._must_be_live()
+            self._refuse_foreign("save")
             where = self._document.save(path)
             self._changed()
             return f"Saved {where.name}."
@@ -199,18 +200,31 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         return done
 
     def _must_be_stopped(self, to_do: str) -> None:
+        if (attached := self.attached) is not None:
+            address = attached.live.endpoint.address
+            raise DeskError(f"This desk is attached to {address}.", f"Detach to {to_do}.")
         if self._run is not None and not self._run.over:
             raise DeskError(f"The stack '{self.spec().name}' still runs.", f"Stop it to {to_do}.")
 
-    def _running(self) -> Run:
+    def _living(self) -> Run | AttachedRun:
+        """Ours, or one that we are attached to. Raises DeskError where neither lives."""
         self._must_be_live()
         if self._run is None or self._run.over:
             raise DeskError("The stack is not running.", "Start it first.")
         return self._run
 
+    def _running(self, to_do: str = "change in this way") -> Run:
+        """One that we started. Raises DeskError."""
+        run = self._living()
+        if not isinstance(run, Run):
+            self._refuse_foreign(to_do)
+            raise DeskError("The stack is not running.", "Start it first.")
+        return run
+
     def _start(self, port: int | None, done: Future[str]) -> None:
         self._must_be_live("Close it to start the stack.")
-        if self._run is not None and not self._run.over:
+        self._refuse_foreign("start")
+        if isinstance(self._run, Run) and not self._run.over:
             self._run.start_what_is_down(done)
             return
         spec = self.spec()
@@ -219,15 +233,12 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         self._new_run(paths.new_run_folder(spec.name), endpoint).start(done)
 
     def _new_run(self, folder: Path, endpoint: brokers.Endpoint) -> Run:
-        if self._guard is None:
-            self._session.open()
-            self._guard = Guard(self._loop, self._session.id, (self._session.file,))
-            self._guard.open()
+        guard = self._open_guard()
         if self._run is not None:
             self._run.let_go()
         live = LiveStack(
             self._loop,
-            self._guard,
+            guard,
             self._session.id,
             self._document,
             folder,
@@ -235,9 +246,17 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
             heard=self._tell,
             changed=self._write_session,
         )
-        self._run = Run(live, self._guard, self._document)
+        self._run = run = Run(live, guard, self._document)
         self._write_session()
-        return self._run
+        return run
+
+    def _open_guard(self) -> Guard:
+        """What ends our processes with us."""
+        if self._guard is None:
+            self._session.open()
+            self._guard = Guard(self._loop, self._session.id, (self._session.file,))
+            self._guard.open()
+        return self._guard
 
     def _tell(self, event: ServiceEvent) -> None:
         self._changed()
@@ -250,7 +269,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
     def _write_session(self) -> None:
         """What the next start, `load` and an adopting panel need; at every start and exit of a process."""
         self._changed()
-        if self._run is None or self._run.live.endpoint is None:
+        if not isinstance(self._run, Run) or self._run.live.endpoint is None:
             return
         live, spec = self._run.live, self.spec()
         endpoint = self._run.live.endpoint
@@ -272,6 +291,8 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         def begin(done: Future[str]) -> None:
             if self._run is None or self._run.over:
                 done.set_result("The stack is stopped.")
+            elif isinstance(self._run, AttachedRun):
+                self._run.stop(how, done, then=self._detached)
             else:
                 self._run.stop(how, done, then=self._session.clear)
 
@@ -283,29 +304,32 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def stuck(self) -> tuple[str, ...]:
         """Names of services that run nothing, were asked to stop, and have not ended in time."""
-        return tuple(s.name for s in self._run.live.services() if s.stuck()) if self._run is not None else ()
+        run = self._run
+        return tuple(s.name for s in run.live.services() if s.stuck()) if isinstance(run, Run) else ()
 
     # one service
 
     def start_service(self, name: str) -> Future[str]:
         def start() -> str:
-            self._running().live.service(name).start()
+            self._running("start").live.service(name).start()
             return f"{name} is starting."
 
         return self._loop.ask(start)
 
     def stop_service(self, name: str, how: StopHow = StopHow.WARM) -> Future[str]:
+        if (attached := self.attached) is not None:
+            return self._workers.submit(self._stop_foreign, attached, name, how)
         return self._in_loop(lambda done: self._running().stop_service(name, how, done))
 
     def restart_service(self, name: str, how: StopHow = StopHow.WARM) -> Future[str]:
-        return self._in_loop(lambda done: self._running().restart_service(name, how, done))
+        return self._in_loop(lambda done: self._running("restart").restart_service(name, how, done))
 
     def send_signal(self, worker: str, signal_name: str, pid: int | None = None) -> Future[str]:
         def send() -> str:
             if signal_name not in SIGNALS:
                 raise DeskError(f"There is no signal '{signal_name}' here.", f"Choose {', '.join(SIGNALS)}.")
             number = int(getattr(signal, f"SIG{signal_name}"))
-            return self._running().send_signal(worker, number, signal_name, pid)
+            return self._running("signal").send_signal(worker, number, signal_name, pid)
 
         return self._loop.ask(send)
 
@@ -317,13 +341,16 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def live_change(self, name: str, spec: WorkerSpec) -> tuple[bool, str]:
         try:
-            return live_change(self._document.worker(name), spec)
+            attached = self.attached
+            old = self._document.worker(name) if attached is None else self._member(attached, name)
+            return live_change(old, spec)
         except DeskError as error:
             return (False, str(error))
 
     def add_worker(self, spec: WorkerSpec) -> Future[str]:
         def add() -> str:
             self._must_be_live()
+            self._refuse_foreign("add workers to")
             if self.stopped():
                 self._document.add_worker(spec)
                 self._changed()
@@ -341,6 +368,8 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
     def _edit_worker(self, name: str, spec: WorkerSpec) -> str:
         """In a thread that may wait for the worker's answers."""
         self._must_be_live()
+        if (attached := self.attached) is not None:
+            return self._edit_foreign(attached, name, lambda _old: spec)
         check_worker(spec)
         old = self._document.worker(name)
         if spec.name != name:
@@ -367,6 +396,8 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def _remove_worker(self, name: str, how: StopHow) -> str:
         self._must_be_live()
+        if (attached := self.attached) is not None:
+            return self._forget_foreign(attached, name)
         self._document.worker(name)
         if self.stopped():
             self._document.remove_worker(name)
@@ -390,6 +421,8 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         )
 
     def _change_queues(self, worker: str, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> str:
+        if (attached := self.attached) is not None:
+            return self._queues_of_foreign(attached, worker, change)
         spec = self._document.worker(worker)
         return self._edit_worker(worker, dataclasses.replace(spec, queues=change(spec.queues)))
 
@@ -397,7 +430,7 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
 
     def submit(self, workload: Workload) -> Future[int]:
         def begin() -> int:
-            number = self._running().loads.submit(workload)
+            number = self._living().loads.submit(workload)
             self._changed()
             return number
 
@@ -414,43 +447,6 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
     def cancel_load(self, load: int) -> None:
         if self._run is not None:
             self._run.loads.cancel(load)
-
-    # what a crashed panel left
-
-    def _look_for_leftovers(self) -> None:
-        self._crashed = sessions.crashed()
-        self._leftovers = tuple(sessions.leftover_of(record) for record in self._crashed)
-        self._changed()
-
-    def leftovers(self) -> Future[tuple[Leftover, ...]]:
-        """What crashed panels left, as found at the start."""
-        return self._loop.ask(lambda: self._leftovers)
-
-    def resolve_leftover(self, session: str, how: str) -> Future[str]:
-        def resolve() -> str:
-            record = next((r for r in self._crashed if r.id == session), None)
-            if record is None:
-                raise DeskError("That is gone already.")
-            said = {"adopt": self._adopt, "stop": _end, "leave": _leave}[how](record)
-            self._look_for_leftovers()
-            return said
-
-        return self._loop.ask(resolve)
-
-    def _adopt(self, record: sessions.Record) -> str:
-        """The processes carry the crashed session's marker: it becomes ours."""
-        self._must_be_stopped("take over another one")
-        self._let_go_of_opened()
-        spec = parse_stack(record.stack_text, Path(record.stack_file) if record.stack_file else None)
-        self._take_document(Document(spec, record.stack_text))
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
-            self._session.close()
-        self._session = sessions.Session(record.id)
-        endpoint = brokers.Endpoint(record.port, record.password)
-        self._new_run(Path(record.run_folder), endpoint).adopt(record)
-        return f"'{record.stack}' was taken over: {plural(len(record.services), 'service')}."
 
     # the end
 
@@ -474,13 +470,3 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs):
         if self._guard is not None:
             self._guard.close()
             self._session.close()
-
-
-def _end(record: sessions.Record) -> str:
-    count = sessions.end_leftover(record)
-    return f"{plural(count, 'process')} of '{record.stack}' {'was' if count == 1 else 'were'} ended."
-
-
-def _leave(record: sessions.Record) -> str:
-    sessions.forget(record)
-    return f"What is left of '{record.stack}' runs on; Celery Desk no longer knows of it."

@@ -35,6 +35,7 @@ from desktop.engine.messages.waiting import lengths_by_step, read_page
 from desktop.engine.supervise.outcome import plural
 
 if TYPE_CHECKING:
+    from desktop.engine.attach.run import AttachedRun
     from desktop.engine.run import Run
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class MessageVerbs:
     if TYPE_CHECKING:
         _workers: ThreadPoolExecutor
 
-        def _running(self) -> Run: ...
+        def _living(self) -> Run | AttachedRun: ...
         def snapshot(self) -> StackSnapshot: ...
 
     def messages(self, queue: str, first: int = 0, count: int = 100) -> Future[MessagePage]:
@@ -163,7 +164,7 @@ class MessageVerbs:
 
     def _place(self) -> Place:
         """The broker of the living stack. Raises DeskError where there is none."""
-        live = self._running().live
+        live = self._living().live
         if live.endpoint is None:
             raise DeskError("The stack has no broker that could be asked.", "Start it first.")
         celery = live.spec().celery

@@ -29,6 +29,7 @@ from desktop.engine.runs.underway import Progress, begin
 from desktop.engine.supervise.outcome import plural
 
 if TYPE_CHECKING:
+    from desktop.engine.attach.run import AttachedRun
     from desktop.engine.run import Run
     from desktop.engine.supervise.loop import Loop
 
@@ -44,7 +45,7 @@ class RunVerbs:
     if TYPE_CHECKING:
         _workers: ThreadPoolExecutor
         _loop: Loop
-        _run: Run | None
+        _run: Run | AttachedRun | None
 
         def _must_be_stopped(self, to_do: str) -> None: ...
         def _changed(self) -> None: ...
