@@ -98,6 +98,7 @@ PAGES = (
     PageInfo("workers", "Workers", "workers", "desktop.ui.pages.workers:WorkersPage"),
     PageInfo("queues", "Queues", "queue", "desktop.ui.pages.queues:QueuesPage"),
     PageInfo("tasks", "Tasks", "task", "desktop.ui.pages.tasks:TasksPage"),
+    PageInfo("graphs", "Graphs", "pulse", "desktop.ui.pages.graphs:GraphsPage"),
     PageInfo("workloads", "Workloads", "workloads", "desktop.ui.pages.workloads:WorkloadsPage"),
     PageInfo("runs", "Runs", "runs", "desktop.ui.pages.runs:RunsPage"),
     PageInfo("logs", "Logs", "logs", "desktop.ui.pages.logs:LogsPage"),

@@ -180,6 +180,10 @@ class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
             "unacked": busy * 5.0,
             "ended": 42 * wave + 6 * noise,
             "failed": 1.4 * noise if noise > 0.8 else 0.0,
+            **{f"wait{p}": 0.02 * p**0.7 * (wave + 0.2 * noise) for p in (50, 95)},
+            **{f"run{p}": 0.01 * p**0.9 * (wave + 0.2 * noise) for p in (50, 95, 99)},
+            "in": 24 * wave + 4 * noise,
+            "out": 22 * wave + 5 * noise,
         }
         return values.get(kind, 0.0)
 

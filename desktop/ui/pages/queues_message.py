@@ -90,7 +90,8 @@ class MessageDialog(Dialog):
         close.setFocus()
         self.copy.clicked.connect(self._copy)
         self.task.clicked.connect(self._open_task)
-        self.task.setVisible("page.tasks" in self._shell.commands)
+        if "page.tasks" not in self._shell.commands:
+            self.task.hide()
         close.clicked.connect(self.close)
         return row(self.copy, self.task, 1, close)
 

@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
+from desktop.ui.widgets.chart_arrays import polygon, runs, steps
 from desktop.ui.widgets.chart_line import Line, LineStyle
 
 _NEAR = 3.0  # seconds: how far from the cross-hair a sample may lie and still be read
@@ -41,8 +42,8 @@ class Curve:
             self.polygons = []
             return
         finite = np.isfinite(y)
-        parts = [slice(0, len(y))] if finite.all() else _runs(finite)
-        self.polygons = [_polygon(x[part], y[part]) for part in parts]
+        parts = [slice(0, len(y))] if finite.all() else runs(finite)
+        self.polygons = [polygon(x[part], y[part]) for part in parts]
 
     def at(self, ago: float | None) -> float:
         """The value at a moment (seconds ago, as a negative x), or the latest one; NaN in a gap."""
@@ -85,7 +86,7 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
         self.prepareGeometryChange()
         self._areas, self._edges = [], []
         n = min(len(low.x), len(high.x))
-        for part in _runs(np.isfinite(low.y[:n]) & np.isfinite(high.y[:n])):
+        for part in runs(np.isfinite(low.y[:n]) & np.isfinite(high.y[:n])):
             bottom = steps(low.x[part], low.y[part])
             top = steps(high.x[part], high.y[part])
             for x, y in (bottom, top):
@@ -133,24 +134,13 @@ class Traces(pg.GraphicsObject):  # type: ignore[misc]
             painter.setPen(curve.pen)
             line = curve.line.style is LineStyle.LINE
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, line)
-            for polygon in curve.polygons:
-                painter.drawPolyline(polygon)
+            for part in curve.polygons:
+                painter.drawPolyline(part)
             if line:  # the weight of a 1.5 px pen at the cost of two thin ones
                 painter.setTransform(lower)
-                for polygon in curve.polygons:
-                    painter.drawPolyline(polygon)
+                for part in curve.polygons:
+                    painter.drawPolyline(part)
                 painter.setTransform(base)
-
-
-def steps(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A step line with only the points where it changes: few points stay cheap however they are drawn."""
-    if len(x) < 2:
-        return x, y
-    same = (y[1:] == y[:-1]) | (np.isnan(y[1:]) & np.isnan(y[:-1]))
-    keep = np.concatenate(([True], ~same))
-    keep[-1] = True
-    kx, ky = x[keep], y[keep]
-    return np.repeat(kx, 2)[1:], np.repeat(ky, 2)[:-1]
 
 
 def make_pen(line: Line) -> QPen:
@@ -159,16 +149,3 @@ def make_pen(line: Line) -> QPen:
     pen = QPen(line.colour, 2 if line.style is LineStyle.STEP else 1)
     pen.setCosmetic(True)
     return pen
-
-
-def _polygon(x: np.ndarray, y: np.ndarray) -> QPolygonF:
-    polygon = pg.functions.create_qpolygonf(len(x))
-    points = pg.functions.ndarray_from_qpolygonf(polygon)
-    points[:, 0], points[:, 1] = x, y
-    return polygon  # type: ignore[no-any-return]
-
-
-def _runs(mask: np.ndarray) -> list[slice]:
-    """Slices of the stretches where `mask` holds."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QStaticText
@@ -12,10 +12,11 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QStaticT
 from desktop.engine.api import MarkKind
 from desktop.ui import fonts
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.chart_scale import ago_text
+from desktop.ui.widgets.chart_scale import YScale, ago_text
 
 if TYPE_CHECKING:
     from desktop.ui.widgets.chart_plot import Plot
+    from desktop.ui.widgets.chart_span import RunAxis
 
 _ROW = 17  # height of a read-out row
 _READOUT_TOP = 12  # beside the title, where there is nothing else
@@ -84,7 +85,30 @@ class Reading:
     y: float  # the pixel at whose height the row wants to stand
 
 
-def paint_frame(painter: QPainter, plot: Plot) -> None:
+class Framed(Protocol):
+    """What has a title, a grid and a read-out around its lines."""
+
+    ink: Ink
+    title: str
+    subtitle: str
+    scale_y: YScale
+    readings: list[Reading]
+    time_words: bool
+
+    def area(self) -> QRectF: ...
+    def viewport(self) -> Wide: ...
+    def x_pixel(self, ago: float) -> float: ...
+    def y_pixel(self, value: float) -> float: ...
+    def grid_times(self) -> list[tuple[float, str]]: ...
+
+
+class Wide(Protocol):
+    """What has a width."""
+
+    def width(self) -> int: ...
+
+
+def paint_frame(painter: QPainter, plot: Framed) -> None:
     """All that stays the same from frame to frame: title, grid, words of both axes."""
     ink, area = plot.ink, plot.area()
     paint_title(painter, ink, plot.title, plot.subtitle)
@@ -118,7 +142,7 @@ def _mixed(one: QColor, other: QColor) -> QColor:
     )
 
 
-def _paint_times(painter: QPainter, plot: Plot, area: QRectF) -> None:
+def _paint_times(painter: QPainter, plot: Framed, area: QRectF) -> None:
     painter.setPen(plot.ink.muted)
     for ago, text in plot.grid_times():
         x = plot.x_pixel(ago)
@@ -179,7 +203,7 @@ def _paint_moment(painter: QPainter, plot: Plot, x: float) -> None:
     painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), text)
 
 
-def paint_readout(painter: QPainter, plot: Plot) -> None:
+def paint_readout(painter: QPainter, plot: Framed) -> None:
     """Each line's name and value beside its end: the legend and the read-out in one."""
     readings = plot.readings
     if not readings:
@@ -208,6 +232,22 @@ def _paint_row(painter: QPainter, ink: Ink, reading: Reading, y: int, left: floa
     name, _ = ink.words(reading.label, room)
     painter.setPen(ink.muted)
     painter.drawStaticText(QPointF(left + _SWATCH + 6, top), name)
+
+
+def paint_selection(painter: QPainter, area: QRectF, axis: RunAxis) -> None:
+    """The stretch that is being drawn; the rest of the area lies in the shade."""
+    if axis.selection is None:
+        return
+    ends = (area.right() + (t - axis.until) / axis.span * area.width() for t in axis.selection)
+    left, right = (min(max(x, area.left()), area.right()) for x in ends)
+    shade = Theme.current.color("surface")
+    shade.setAlpha(170)
+    painter.fillRect(QRectF(area.left(), area.top(), left - area.left(), area.height()), shade)
+    painter.fillRect(QRectF(right, area.top(), area.right() - right + 1, area.height()), shade)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    painter.setPen(QPen(Theme.current.color("accent"), 1))
+    for x in (left, right):
+        painter.drawLine(QPointF(round(x), area.top()), QPointF(round(x), area.bottom()))
 
 
 def spread(wanted: list[float], gap: float, top: float, bottom: float) -> list[float | None]:

@@ -6,6 +6,7 @@ No Qt and no numpy here, so that it can be reasoned about (and tested) alone.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from enum import Enum
 
@@ -25,6 +26,7 @@ class Unit(Enum):
     SLOTS = ("processes, threads or greenlets", 2.0, True)
     RATE = ("tasks a second", 4.0, False)
     THREADS = ("threads", 4.0, True)
+    SECONDS = ("seconds", 0.1, False)
 
     def __init__(self, words: str, floor: float, whole: bool) -> None:
         self.words = words
@@ -39,6 +41,8 @@ class Unit(Enum):
             return _bytes(value)
         if self is Unit.PERCENT:
             return f"{value:.0f} %"
+        if self is Unit.SECONDS:
+            return _seconds(value)
         if self is Unit.RATE:
             return f"{value:.1f}/s" if value < 100 else f"{value:,.0f}/s"
         return f"{value:,.0f}"
@@ -51,9 +55,17 @@ class Unit(Enum):
             return f"{value / _GIB:.3g} GiB" if step >= _GIB / 4 else f"{value / _MIB:,.0f} MiB"
         if self is Unit.PERCENT:
             return f"{value:,.0f} %"
+        if self is Unit.SECONDS:
+            return f"{value * 1000:g} ms" if step * 3 < 1 and value < 1 else f"{value:,.4g} s"
         if value >= 10_000:
             return f"{value / 1000:,.3g}k"
         return f"{value:,.0f}" if self.whole or step >= 1 else f"{value:.2g}"
+
+
+def _seconds(value: float) -> str:
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms" if value >= 0.0095 else f"{value * 1000:.1f} ms"
+    return f"{value:.2f} s" if value < 10 else f"{value:,.0f} s"
 
 
 def _bytes(value: float) -> str:
@@ -148,3 +160,31 @@ def ago_text(seconds: float) -> str:
     if whole % 60 == 0:
         return f"−{whole // 60} min"
     return f"−{whole // 60}:{whole % 60:02d}"
+
+
+_CLOCK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
+_CLOCK_HOURS = (1, 2, 3, 6, 12, 24, 48, 168, 720)
+
+
+def clock_ticks(since: float, until: float, most: int) -> list[tuple[float, str]]:
+    """Round moments of the day between two times, and their words: at most about `most` of them."""
+    every = (*_CLOCK_STEPS, *(hours * 3600 for hours in _CLOCK_HOURS))
+    step = next((s for s in every if (until - since) / s <= max(1, most)), every[-1])
+    shift = time.localtime(since).tm_gmtoff  # round in the day of the reader, not in Greenwich's
+    number = math.ceil((since + shift) / step - 1e-9)
+    ticks = []
+    while (t := number * step - shift) <= until:
+        ticks.append((t, _clock_word(t, step)))
+        number += 1
+    return ticks
+
+
+def _clock_word(t: float, step: float) -> str:
+    moment = time.localtime(t + 1e-6)
+    if step < 1:
+        return time.strftime("%H:%M:%S", moment) + f".{round(t % 1 * 10) % 10}"
+    if step < 60:
+        return time.strftime("%H:%M:%S", moment)
+    if step < 86400 and (moment.tm_hour or moment.tm_min):
+        return time.strftime("%H:%M", moment)
+    return time.strftime("%d %b", moment).lstrip("0")

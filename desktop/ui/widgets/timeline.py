@@ -26,6 +26,8 @@ class Timeline(QWidget):
     Hovering tells what happened; left and right go from mark to mark and take the cross-hair along.
     """
 
+    NOTHING = "Nothing happened yet"
+
     chosen = Signal(object)  # tuple[Mark, ...] that were clicked or reached by key
 
     def __init__(self, axis: TimeAxis, parent: QWidget | None = None) -> None:
@@ -154,13 +156,19 @@ class Timeline(QWidget):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             painter.setPen(theme.color("muted"))
         if not self._clusters:
-            painter.drawText(track, int(side | Qt.AlignmentFlag.AlignHCenter), "Nothing happened yet")
+            self._paint_nothing(painter, track)
         if self.axis.cross is not None:
             x = round(track.right() + self.axis.cross / self.axis.span * track.width()) + 0.5
             painter.setPen(QPen(theme.color("muted"), 1))
             painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
         for place in self._clusters:
             self._paint_place(painter, place, middle)
+
+    def _paint_nothing(self, painter: QPainter, track: QRectF) -> None:
+        wide = painter.fontMetrics().horizontalAdvance(self.NOTHING) + 24
+        box = QRectF(track.center().x() - wide / 2, track.top(), wide, track.height())
+        painter.fillRect(box, Theme.current.color("window"))  # the line does not run through the words
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), self.NOTHING)
 
     def _paint_place(self, painter: QPainter, place: Cluster, middle: float) -> None:
         theme = Theme.current
