@@ -110,7 +110,9 @@ class FakeRecord:
 
     def twice(self, which: int = -2) -> int:
         """The number of some task that ran twice."""
-        return int(np.flatnonzero(self.made.columns(self.moment().count)["twice"])[which]) + 1
+        now = self.moment()
+        twice = self.made.columns(now.count)["twice"][: now.count] & (now.attempts > 1)
+        return int(np.flatnonzero(twice)[which]) + 1
 
     # -- Record
 
@@ -178,7 +180,7 @@ class FakeRecord:
         began, now = self.span()
         made = [Mark(began, MarkKind.STARTED, "w1", "w1 started")]
         columns = self.made.columns(self.moment().count)
-        for index in np.flatnonzero(columns["twice"])[-6:]:
+        for index in np.flatnonzero(columns["twice"][: self.moment().count])[-6:]:
             t = float(columns["first"][index] + columns["held"][index])
             made.append(Mark(t, MarkKind.KILLED, "w2", "w2 was killed by SIGKILL while it ran 2 tasks"))
             made.append(Mark(t + 0.5, MarkKind.STARTED, "w2", "w2 started again after 0.5 s"))

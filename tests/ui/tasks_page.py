@@ -56,3 +56,15 @@ def opener(make_window: Callable[..., Window], qtbot: QtBot) -> Open:
 def stopped() -> TasksDesk:
     """Nothing runs and nothing was recorded."""
     return TasksDesk(None, state=StackState.STOPPED)
+
+
+def settled(page: TasksPage, qtbot: QtBot) -> None:
+    """Every question is answered."""
+    qtbot.waitUntil(lambda: not page.list.model.busy and not page.list.model._reading)
+
+
+def move_on(page: TasksPage, clock: Clock, seconds: float, qtbot: QtBot) -> None:
+    """Time goes on, and the page looks at the record again."""
+    clock.now += seconds
+    page.list.model.refresh()
+    settled(page, qtbot)

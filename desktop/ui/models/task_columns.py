@@ -44,7 +44,7 @@ def fine(seconds: float | None) -> str:
         return f"{thousandths:.1f} ms" if thousandths < 9.95 else f"{thousandths:.0f} ms"
     if seconds < 9.995:
         return f"{seconds:.2f} s"
-    return f"{seconds:.1f} s" if seconds < 59.95 else duration(seconds)
+    return f"{seconds:.1f} s" if seconds < 59.95 else duration(max(seconds, 60.0))
 
 
 def clock(t: float | None, thousandths: bool = True) -> str:
