@@ -361,7 +361,6 @@ SHOTS = (
     Shot("tasks-filtered", "tasks", calm, scenes_tasks.filtered(NOON)),
     Shot("tasks-none", "tasks", calm, scenes_tasks.nothing_found(NOON)),
     Shot("tasks-groups", "tasks", calm, scenes_tasks.by_name(NOON)),
-    Shot("tasks-menu", "tasks", calm, scenes_tasks.menu(NOON)),
     Shot("tasks-failed", "tasks", calm, scenes_tasks.task(NOON, scenes_tasks.failed)),
     Shot("tasks-twice", "tasks", calm, scenes_tasks.task(NOON, lambda record: record.twice(-1))),
     Shot("tasks-retried", "tasks", calm, scenes_tasks.task(NOON, scenes_tasks.retried)),

@@ -76,9 +76,21 @@ def task(now: float, which: Callable[[FakeRecord], int]) -> Callable[[Any], obje
 
     def act(window: Any) -> None:
         record = shown(window, now)
-        window.page.open_task(record.texts.id(which(record)))
+        _open(window, record, which(record))
 
     return act
+
+
+def _open(window: Any, record: FakeRecord, number: int) -> None:
+    """Open a task, and lay it out."""
+    from PySide6.QtWidgets import QApplication
+
+    window.page.open_task(record.texts.id(number))
+    for _ in range(50):
+        QApplication.processEvents()
+        if window.page.stage.currentWidget() is window.page.detail:
+            break
+    QApplication.processEvents()
 
 
 def failed(record: FakeRecord) -> int:
@@ -98,31 +110,12 @@ def headed(record: FakeRecord) -> int:
     return record.moment().count // 40 * 40 - 70
 
 
-def menu(now: float) -> Callable[[Any], object]:
-    """The menu of a row."""
-
-    def act(window: Any) -> object:
-        shown(window, now)
-        from PySide6.QtWidgets import QApplication
-
-        QApplication.processEvents()
-        table = window.page.list.table
-        table.choose(2)
-        return window.page.list.hand.open_menu(table.viewport().mapToGlobal(table.rect().center()))
-
-    return act
-
-
 def asked(now: float, verb: str) -> Callable[[Any], object]:
     """The confirmation of a verb."""
 
     def act(window: Any) -> None:
-        from PySide6.QtWidgets import QApplication
-
         record = shown(window, now)
-        window.page.open_task(record.texts.id(record.number_of(TaskState.ACTIVE)))
-        for _ in range(3):
-            QApplication.processEvents()
+        _open(window, record, record.number_of(TaskState.ACTIVE))
         window.commands[f"task.{verb}"].trigger()
 
     return act
