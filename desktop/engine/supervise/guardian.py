@@ -21,7 +21,7 @@ MARKER = "CELERY_DESK_SESSION"
 LAST = (
     "CELERY_DESK_LAST"  # in the environment of what ends by itself when the panel does, after its last words
 )
-LAST_WORDS = 1.0  # seconds that it has for them
+LAST_WORDS = 0.8  # seconds that it has for them
 HAS_PROC = os.path.exists("/proc/self/stat")
 
 
