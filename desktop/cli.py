@@ -90,6 +90,34 @@ def up(
 
 
 @cli.command()
+@click.argument("url", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each change of state, each gap.")
+@click.option(
+    "--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="Detach by itself after so long."
+)
+@click.option(
+    "--enable-events", is_flag=True, help="Ask every worker to send the events of its tasks from now on."
+)
+def attach(url: str | None, as_json: bool, seconds: float | None, enable_events: bool) -> None:
+    """Watch and record a stack that somebody else started, until Ctrl-C.
+
+    URL is that of its broker; "-" reads it from stdin, and without it CELERY_DESK_URL or CELERY_BROKER_URL is
+    taken, so that no password need stand on the command line. Nothing of the stack is started, stopped or
+    killed.
+
+    \b
+    Examples:
+      celery-desk attach redis://localhost:6379/0
+      celery-desk attach - --json --for 60 < broker-url.txt
+      CELERY_BROKER_URL=redis://… celery-desk attach --enable-events
+    """
+    from desktop.commands.attach import Attach, url_of
+
+    run = Attach(url_of(url), as_json=as_json, seconds=seconds, enable_events=enable_events).run
+    sys.exit(run())
+
+
+@cli.command()
 @click.argument("stack_or_run")
 @click.option(
     "--task",

@@ -18,13 +18,16 @@ from desktop.engine.supervise.control import ControlClient
 
 log = logging.getLogger(__name__)
 
-COMMANDS = ("active_queues", "active", "reserved", "scheduled")
+COMMANDS = ("active", "reserved", "scheduled")
+ALL = "active_queues"  # asked of everybody: who is there, and what they consume
 ANSWER_WITHIN = 2.0  # seconds
 TWICE_WITHIN = 2.0  # seconds between two looks that agree that a task is no longer there
 HEARTBEATS = 2  # in a row that count fewer active tasks than we do
 EVERY = 10.0  # seconds between two looks at one worker for the same reason
 MUTE_EVERY = 2.5  # seconds between two looks at one that tells of no task
 EVERYBODY = 10.0  # seconds between two calls for workers that we do not know
+FIRST = 1.5  # seconds that the first answers are waited for: what is heard before names no queue
+STILL = 0.3  # seconds without a further one, after which they are all there
 HIDDEN = 8.0  # seconds after its first answer: a worker that sends heartbeats was heard by then
 
 
@@ -52,6 +55,10 @@ class Answers:
         self._opening: threading.Thread | None = None
         self._all_at = 0.0  # when everybody is asked next
         self._answered: dict[str, tuple[float, float]] = {}  # (first, last) answer of each worker
+        self._queues: dict[str, str | None] = {}  # worker → the only queue that it consumes
+        self._began = time.monotonic()
+        self._since = time.time()
+        self._last = 0.0  # when the last answer came
         self.unknown = 0  # tasks whose end was missed
 
     def close(self) -> None:
@@ -60,6 +67,17 @@ class Answers:
             self._opening.join()
         if self._control is not None:
             self._control.close()
+
+    @property
+    def settled(self) -> bool:
+        """Who is there has said so, or had the time to."""
+        now = time.monotonic()
+        return (self._last > 0.0 and now - self._last > STILL) or now - self._began > FIRST
+
+    @property
+    def answered(self) -> int:
+        """How many workers have answered."""
+        return len(self._answered)
 
     @property
     def hidden(self) -> list[str]:
@@ -87,6 +105,7 @@ class Answers:
                 break
             self._take(name, command, asked, reply)
         for name, node in self._translator.nodes.items():
+            node.queue = self._queues.get(name)
             look = self._looks.get(name)
             if look is None:
                 look = self._looks[name] = _Look(due=now)
@@ -103,7 +122,7 @@ class Answers:
             control = self._open()
             if control is not None:
                 self._all_at = now + EVERYBODY
-                control.ask("ping", {}, None, self._put("ping", time.time()), ANSWER_WITHIN)
+                control.ask("active_queues", {}, None, self._put(ALL, time.time()), ANSWER_WITHIN)
         due = [name for name, look in self._looks.items() if look.due <= now]
         if not due:
             return
@@ -136,16 +155,17 @@ class Answers:
         self._control = ControlClient(options.url, options.transport_options, options.control_exchange)
 
     def _take(self, name: str, command: str, asked: float, reply: Any) -> None:
-        node = self._translator.nodes.get(name)
-        if command == "ping":
-            now = time.monotonic()
-            self._answered[name] = self._answered.get(name, (now, now))[0], now
-        if node is None or not isinstance(reply, list):
+        now = self._last = time.monotonic()
+        if not isinstance(reply, list):
             return
+        node = self._translator.nodes.get(name)
         try:
-            if command == "active_queues":
-                names = [str(item["name"]) for item in reply]
-                node.queue = names[0] if len(names) == 1 else None
+            if command == ALL:
+                self._answered[name] = self._answered.get(name, (now, now))[0], now
+                queues = [str(item["name"]) for item in reply]
+                self._queues[name] = queues[0] if len(queues) == 1 else None
+            elif node is None:
+                return
             elif command == "active":
                 self._active(node, asked, reply)
             else:
@@ -159,6 +179,8 @@ class Answers:
         for item in reply:
             if item["id"] not in node.running and not self._over(item["id"]):
                 started = float(item.get("time_start") or asked)
+                if node.counter.seen == 0 and started > self._since + 1.0:
+                    node.mute = True  # that start was for us to hear
                 if item["id"] not in node.received:
                     self._translator.received(node, started, _as_event(item), None, _queue(item))
                 self._translator.running(node, item["id"], str(item["name"]), started)
@@ -172,6 +194,7 @@ class Answers:
             if asked - first >= TWICE_WITHIN - 0.5:
                 self._translator.unknown(node, task_id, now)
                 self.unknown += 1
+                node.mute = node.mute or node.counter.seen == 0
             else:
                 missing[task_id] = first
         look.missing = missing

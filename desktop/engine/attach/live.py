@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 BEAT = 0.25  # seconds between two looks at what the recorder tells
 MARKS_KEPT = 1000
 ABOUT = "Started by somebody else: watched, and never stopped from here."
-_NOTHING: Mapping[str, Any] = {"nodes": [], "hidden": [], "gaps": [], "connected": False, "problem": ""}
+_NOTHING: Mapping[str, Any] = {"nodes": [], "hidden": [], "gaps": [], "answered": 0, "problem": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,10 @@ class AttachedLive:
     def told(self) -> Mapping[str, Any]:
         """What the recorder told last of workers and gaps."""
         return self.feed.told.attached or _NOTHING
+
+    def workers(self) -> int:
+        """How many have answered or were heard."""
+        return max(int(self.told()["answered"]), len(self.states.seen))
 
     def members(self) -> Mapping[str, Member]:
         """What workers answered of themselves."""

@@ -79,6 +79,14 @@ class AttachOptions:
         return f"{Link(self.url).address}/{self.db}"
 
     @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        parts = urlsplit(self.url)
+        user, at, host = parts.netloc.rpartition("@")
+        user = user.partition(":")[0]
+        return urlunsplit(parts._replace(netloc=f"{user}{at}{host}" if user else host))
+
+    @property
     def prefix(self) -> str:
         """`global_keyprefix` of the workers."""
         return str(self.transport_options.get("global_keyprefix", ""))

@@ -96,7 +96,9 @@ def sentences(told: Mapping[str, Any]) -> tuple[str, ...]:
         if node["shift"]
     ]
     if told["unknown"]:
-        said.append(f"{told['unknown']:,} ends were missed: those tasks are UNKNOWN.")
+        count = told["unknown"]
+        one = "The end of 1 task was missed: it is UNKNOWN."
+        said.append(one if count == 1 else f"The ends of {count:,} tasks were missed: they are UNKNOWN.")
     return tuple(said)
 
 

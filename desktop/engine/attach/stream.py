@@ -41,6 +41,7 @@ class EventStream:
         self.since = time.time()  # what happened before it was not heard
         self._last = self.since  # when the newest event came through
         self._opened_at = 0.0
+        self._reading = False
         self._beat_at = 0.0
         self._pipe = Pipe(options, self._pattern)
 
@@ -66,7 +67,7 @@ class EventStream:
 
     def poll(self) -> list[Line]:
         """What happened since the last call."""
-        items = self._pipe.take(AT_ONCE)
+        items = self._pipe.take(AT_ONCE if self._may_read() else 0)
         data: list[bytes] = []
         arrived = 0.0
         for item in items:
@@ -78,12 +79,17 @@ class EventStream:
                 data.append(item.data)
                 arrived = item.t
         self._read(data, arrived)
-        self.behind = self._pipe.waiting
+        self.behind = self._pipe.waiting and self._reading
         now = time.monotonic()
         if now >= self._beat_at and not self.behind:
             self._beat_at = now + BEAT
             self._beat()
         return self._lines()
+
+    def _may_read(self) -> bool:
+        """Not before the workers had the time to say what they consume: their events do not tell it."""
+        self._reading = self._reading or self._answers is None or self._answers.settled
+        return self._reading
 
     def sources(self) -> Iterator[Source]:
         """The process of each worker that was heard, as the lines name it."""
@@ -119,6 +125,7 @@ class EventStream:
             "nodes": [self._node(node, now) for node in self.nodes.values()],
             "gaps": [gap.as_dict() for gap in self.gaps.all],
             "doubled": sorted(self._translator.doubled),
+            "answered": self._answers.answered if self._answers is not None else 0,
             "hidden": self._answers.hidden if self._answers is not None else [],
         }
 

@@ -19,6 +19,7 @@ from desktop.engine.stack.model import WorkerSpec
 from desktop.engine.supervise import session as sessions
 from desktop.engine.supervise.guard import Guard
 from desktop.engine.supervise.loop import Loop
+from desktop.engine.supervise.outcome import plural
 
 if TYPE_CHECKING:
     from desktop.engine.run import Run
@@ -50,12 +51,11 @@ class AttachVerbs:
         reach.check(options)
         live = self._loop.ask(lambda: self._begin_to_watch(options)).result()
         until = time.monotonic() + HEARD_WITHIN
-        while time.monotonic() < until and not live.states.seen and not live.ended:
+        while time.monotonic() < until and not live.workers() and not live.ended:
             time.sleep(0.05)
-        workers = len(live.states.seen)
-        address = options.address
+        workers, address = live.workers(), options.address
         if workers:
-            return f"Attached to {address}: {workers} worker{'s' if workers != 1 else ''} heard so far."
+            return f"Attached to {address}: {plural(workers, 'worker')} answer{'s' if workers == 1 else ''}."
         elsewhere = reach.heard_elsewhere(options)
         return f"Attached to {address}, where no worker is heard yet. {elsewhere}".strip()
 
