@@ -91,9 +91,15 @@ def up(
 
 @cli.command()
 @click.argument("url", required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each change of state, each gap.")
 @click.option(
-    "--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="Detach by itself after so long."
+    "--json", "as_json", is_flag=True, help="One JSON object a line: each change of state, each gap."
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Detach by itself after so long.",
 )
 @click.option(
     "--enable-events", is_flag=True, help="Ask every worker to send the events of its tasks from now on."
