@@ -18,6 +18,7 @@ from desktop.ui.widgets.labels import hairline, label
 RECENT = "attach/recent"  # addresses in the window's memory, the last one first; never a password
 _KEPT = 8
 _WIDTH = 500
+_SLACK = 14  # px that a form keeps below its last row
 _ABOUT = (
     "Its workers are watched through Celery's events and steered by remote control. Nothing of it is started, "
     "stopped or killed."
@@ -65,8 +66,8 @@ class AttachDialog(Dialog):
     def _names(self) -> QWidget:
         """What most stacks need not say."""
         form = Form()
-        form.add("prefix", "Key prefix", self.prefix, "The workers' global_keyprefix, if they have one.")
-        form.add("exchange", "Event exchange", self.exchange, "Their event_exchange, if it is another.")
+        form.add("prefix", "Key prefix", self.prefix, "global_keyprefix, if they have one.")
+        form.add("exchange", "Event exchange", self.exchange, "event_exchange, if it is another.")
         self.form.fields.update(form.fields)
         both = QWidget()
         fields = row(form.fields["prefix"], form.fields["exchange"], spacing=14)
@@ -82,6 +83,7 @@ class AttachDialog(Dialog):
         top.addWidget(label("Attach to a stack that runs already", "section"))
         top.addWidget(label(_ABOUT, tone="muted", wrap=True))
         top.addWidget(self.form)
+        top.addSpacing(-_SLACK)
         top.addWidget(self._names())
         foot = row(self.looking, 1, self.cancel, self.attach)
         foot.setContentsMargins(22, 12, 22, 16)

@@ -141,10 +141,13 @@ def _about(snapshot: StackSnapshot) -> str:
         return "  ·  ".join(_wrong(service) for service in wrong)
     ready = sum(w.service.state is State.READY for w in snapshot.workers)
     said = [f"{ready} of {count(len(snapshot.workers), 'worker')} ready"]
-    if snapshot.broker and snapshot.broker.address:
+    if snapshot.attached:  # its address stands before it
+        said.append(snapshot.broker.server if snapshot.broker and snapshot.broker.server else "no answer yet")
+    elif snapshot.broker and snapshot.broker.address:
         said.append(f"{snapshot.broker.server} at {snapshot.broker.address}")
     if snapshot.started_at:
-        said.append(f"up {duration(time.time() - snapshot.started_at)}")
+        word = "watched for" if snapshot.attached else "up"
+        said.append(f"{word} {duration(time.time() - snapshot.started_at)}")
     return "  ·  ".join(said)
 
 

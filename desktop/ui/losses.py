@@ -10,7 +10,7 @@ _REDIS_VISIBILITY = 3600.0  # kombu's default, in seconds
 
 def losses_of_stop(snapshot: StackSnapshot, how: StopHow) -> list[str]:
     """One sentence for each thing that is lost; empty when nothing is."""
-    if snapshot.state is StackState.STOPPED:
+    if snapshot.state is StackState.STOPPED or snapshot.attached:  # to let go of it stops nothing
         return []
     running = 0 if how is StopHow.WARM else sum(w.busy for w in snapshot.workers)
     waiting = sum(queue.waiting for queue in snapshot.queues)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from desktop.ui.pages.workers_form import WorkerDialog
 
 _RECORDED = "A recorded run is shown. Close it first."
+_FOREIGN = "Somebody else started it: it is not ours."
+_NOT_OURS = "Its running tasks finish first. It is not ours: from here it will not come back."
 VERBS = ("start", "stop", "cold", "restart", "kill", "edit", "remove")
 
 
@@ -27,7 +29,7 @@ class WorkerCommands(QObject):
         super().__init__(parent)
         self._shell = shell
         self._names: tuple[str, ...] = ()
-        self._allowed: dict[str, tuple[State, StackState, bool]] = {}
+        self._allowed: dict[str, tuple[State, StackState, bool, bool]] = {}
         add = Action("worker.add", "Add worker…", self._add, "plus", "", "Add a worker", "Workers")
         shell.commands.add(add)
 
@@ -42,13 +44,17 @@ class WorkerCommands(QObject):
             if name not in self._names:
                 self._register(name)
         self._names = names
-        recorded = snapshot.recorded is not None
-        self._shell.commands.enable("worker.add", not recorded, _RECORDED)
+        recorded, foreign = snapshot.recorded is not None, bool(snapshot.attached)
+        why = _RECORDED if recorded else _FOREIGN
+        self._shell.commands.enable("worker.add", not recorded and not foreign, why)
         for worker in snapshot.workers:
-            states = worker.service.state, snapshot.state, recorded
+            states = worker.service.state, snapshot.state, recorded, foreign
             if self._allowed.get(worker.name) != states:
                 self._allowed[worker.name] = states
-                self._allow(worker, snapshot.state, recorded)
+                if foreign:
+                    self._allow_foreign(worker)
+                else:
+                    self._allow(worker, snapshot.state, recorded)
 
     def _register(self, name: str) -> None:
         run = self._shell.commands.add
@@ -85,6 +91,15 @@ class WorkerCommands(QObject):
         for verb in ("stop", "cold", "kill", "restart"):
             enable(f"worker.{verb}:{name}", alive, f"{name} does not run.")
 
+    def _allow_foreign(self, worker: WorkerSnapshot) -> None:
+        """Remote control can ask a worker to stop, and no more."""
+        enable, name = self._shell.commands.enable, worker.name
+        for verb in ("start", "cold", "restart", "kill", "edit"):
+            enable(f"worker.{verb}:{name}", False, _FOREIGN)
+        alive = worker.service.state in (State.READY, State.SILENT)
+        enable(f"worker.stop:{name}", alive, f"{name} is not heard.")
+        enable(f"worker.remove:{name}", worker.service.state is not State.READY, _FOREIGN)
+
     # -- verbs
 
     def _add(self) -> None:
@@ -107,6 +122,10 @@ class WorkerCommands(QObject):
         self._shell.do(self._shell.desk.start_service(name))
 
     def _stop(self, name: str, how: StopHow) -> None:
+        if self._shell.bridge.snapshot.attached:
+            verb = self._shell.desk.stop_service(name, how)
+            self._ask(f"Ask {name} to stop?", [_NOT_OURS], f"Stop {name}", lambda: self._shell.do(verb))
+            return
         self._shell.do(self._shell.desk.stop_service(name, how))
 
     def _restart(self, name: str) -> None:

@@ -14,6 +14,7 @@ from desktop.engine.messages.link import Link
 EVENT_EXCHANGE = "celeryev"
 CONTROL_EXCHANGE = "celery"
 FANOUT_PREFIX = "/{db}."
+_KINDS = ("redis", "valkey", "rediss", "valkeys", "redis+socket", "socket", "unix")
 # What may stand in the query of the URL although no client library knows it: settings of the workers that
 # decide under which names they talk.
 OURS = ("global_keyprefix", "event_exchange", "control_exchange")
@@ -41,7 +42,8 @@ class AttachOptions:
         url, ours = _without_ours(url.strip())
         if "global_keyprefix" in ours:
             transport.setdefault("global_keyprefix", ours["global_keyprefix"])
-        Link(url)  # says what is wrong with it
+        _check_kind(url)
+        Link(url)  # says what else is wrong with it
         return cls(
             url=url,
             db=_database(url),
@@ -107,6 +109,17 @@ class AttachOptions:
             "event_exchange": self.event_exchange,
             "control_exchange": self.control_exchange,
         }
+
+
+def _check_kind(url: str) -> None:
+    scheme, colon, _ = url.partition("://")
+    if not colon or scheme not in _KINDS:
+        # Without a scheme all of it may be user and password.
+        kind = f"of the kind {scheme!r}" if colon else "whose URL does not begin with its kind"
+        raise DeskError(
+            f"This desk cannot attach to a broker {kind}.",
+            "Redis and Valkey are read: redis://, rediss:// or redis+socket://.",
+        )
 
 
 def _without_ours(url: str) -> tuple[str, dict[str, str]]:

@@ -33,7 +33,7 @@ class OverviewPage(Page):
         self.graphs = self._graphs()
         self.start = StartPanel(
             shell.commands.button("stack.start", "primary"),
-            shell.commands.button("attach.open", "quiet"),
+            shell.commands.button("attach.open"),
             self._other_stacks(),
         )
         self._below = QStackedWidget()

@@ -52,8 +52,9 @@ class WorkersPage(Page):
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
+        self.add = self.shell.commands.button("worker.add")
         column.addLayout(
-            row(label("Workers", "title"), self.hint, 1, self.shell.commands.button("worker.add"))
+            row(label("Workers", "title"), self.hint, 1, self.add)
         )
         column.addWidget(self.list, 1)
         both = QWidget()
@@ -68,6 +69,7 @@ class WorkersPage(Page):
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         self._stage.setCurrentIndex(1 if snapshot.workers else 0)
+        self.add.setVisible(not snapshot.attached)
         self.hint.setText(count(len(snapshot.workers), "worker"))
         self.list.show_workers(snapshot.workers)
         worker = snapshot.worker(self.list.current)
@@ -105,6 +107,12 @@ class WorkersPage(Page):
 
     def _open_menu(self, name: str, place: QPoint) -> None:
         menu = QMenu(self)
+        if self.shell.bridge.snapshot.attached:
+            for verb in ("stop", "remove"):
+                menu.addAction(self.shell.commands[f"worker.{verb}:{name}"])
+            menu.aboutToHide.connect(menu.deleteLater)
+            menu.popup(place)
+            return
         for verb in ("start", "stop", "cold", "restart", "kill"):
             menu.addAction(self.shell.commands[f"worker.{verb}:{name}"])
         signal = menu.addAction("Send a signal…", lambda: self._open_signals(name, place))

@@ -64,7 +64,8 @@ class WorkerDetail(Column):
         self.body.addWidget(self.facts)
         self.body.addWidget(Pair(self.pool, self.queues, (3, 2)))
         self.body.addWidget(self.graphs)
-        for part in (self.running, self.processes, self._command_card()):
+        self._command = self._command_card()
+        for part in (self.running, self.processes, self._command):
             self.body.addWidget(part)
         self.body.addStretch(1)
 
@@ -101,10 +102,16 @@ class WorkerDetail(Column):
         if other:
             self._begin(worker)
         self._shown += 1
-        self._start.setVisible(not worker.service.state.alive)
+        foreign = bool(self.shell.bridge.snapshot.attached)
+        self._start.setVisible(not worker.service.state.alive and not foreign)
         stopping = worker.service.state is State.STOPPING
         self._stop.setVisible(worker.service.state.alive and not stopping)
-        self._cold.setVisible(stopping)
+        self._cold.setVisible(stopping and not foreign)
+        for ours in (self._signal, self._again, self._edit, self._more, self._command):
+            ours.setVisible(not foreign)
+        # Of a process on another machine nobody tells what it uses.
+        for chart in (self.cpu, self.memory):
+            chart.setVisible(not foreign or worker.service.memory > 0)
         self._signal.setEnabled(worker.service.state.alive)
         self.pill.set_state(worker.service.state, headline(worker.service.detail))
         self._say(worker)
@@ -150,11 +157,12 @@ class WorkerDetail(Column):
         self._signal = KillButton(
             name, lambda: self._verbs.offers(name), lambda o: self._verbs.send(name, None, o), "Signal"
         )
-        self._start, self._stop, self._cold, again, edit = (
+        self._start, self._stop, self._cold, self._again, self._edit = (
             VerbButton(commands, f"worker.{verb}:{name}", word) for verb, word in _WORDS
         )
-        more = MenuButton(f"More for {name}", lambda menu: self._fill_more(menu, name))
-        box.setLayout(row(self._start, self._stop, self._cold, again, self._signal, edit, more, 1))
+        self._more = MenuButton(f"More for {name}", lambda menu: self._fill_more(menu, name))
+        buttons = (self._start, self._stop, self._cold, self._again, self._signal, self._edit, self._more)
+        box.setLayout(row(*buttons, 1))
         return box
 
     def _fill_more(self, menu: QMenu, name: str) -> None:

@@ -25,6 +25,7 @@ PROCESS_WORDS = {
     Light.FROZEN: "process frozen",
     Light.WAIT: "no process yet",
     Light.OFF: "no process",
+    Light.NO: "process not seen",
 }
 ANSWER_WORDS = {
     Light.ON: "answers",
