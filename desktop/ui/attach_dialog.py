@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import DeskError
@@ -20,8 +19,8 @@ _KEPT = 8
 _WIDTH = 500
 _SLACK = 14  # px that a form keeps below its last row
 _ABOUT = (
-    "Its workers are watched through Celery's events and steered by remote control. Nothing of it is started, "
-    "stopped or killed."
+    "Its workers are watched through Celery's events and steered by remote control. Nothing of it is "
+    "started, stopped or killed."
 )
 
 
@@ -35,7 +34,9 @@ class AttachDialog(Dialog):
         super().__init__(shell.window_widget(), "Attach to a broker")
         self._shell, self._attached = shell, attached
         self.setFixedWidth(_WIDTH)
-        self.url = QComboBox(editable=True)
+        self.url = QComboBox()
+        self.line = QLineEdit()
+        self.url.setLineEdit(self.line)
         self.url.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.url.addItems(list(recent))
         self.url.setCurrentText(recent[0] if recent else "redis://localhost:6379/0")
@@ -52,15 +53,16 @@ class AttachDialog(Dialog):
         self._lay_out()
         self.attach.clicked.connect(self.try_it)
         self.cancel.clicked.connect(self.close)
-        self.url.lineEdit().editingFinished.connect(self._take_password_out)
-        self.url.lineEdit().selectAll()
+        self.line.editingFinished.connect(self._take_password_out)
+        self.line.selectAll()
         self.url.setFocus()
 
     def _fields(self) -> Form:
         form = Form()
         url_help = "redis://host:6379/0, rediss:// for TLS, or redis+socket:///path."
         form.add("url", "Broker URL", self.url, url_help)
-        form.add("password", "Password", self.password, "Kept in memory only, for as long as you are attached.")
+        kept = "Kept in memory only, for as long as you are attached."
+        form.add("password", "Password", self.password, kept)
         return form
 
     def _names(self) -> QWidget:

@@ -123,9 +123,11 @@ class WorkerCommands(QObject):
 
     def _stop(self, name: str, how: StopHow) -> None:
         if self._shell.bridge.snapshot.attached:
-            verb = self._shell.desk.stop_service(name, how)
-            self._ask(f"Ask {name} to stop?", [_NOT_OURS], f"Stop {name}", lambda: self._shell.do(verb))
-            return
+            self._ask(f"Ask {name} to stop?", [_NOT_OURS], f"Stop {name}", partial(self._stop_now, name, how))
+        else:
+            self._stop_now(name, how)
+
+    def _stop_now(self, name: str, how: StopHow) -> None:
         self._shell.do(self._shell.desk.stop_service(name, how))
 
     def _restart(self, name: str) -> None:
@@ -137,6 +139,9 @@ class WorkerCommands(QObject):
         self._ask(f"{word} {name}?", losses, f"{word} {name}", partial(self._stop, name, how))
 
     def _ask_remove(self, name: str) -> None:
+        if self._shell.bridge.snapshot.attached:  # it is only shown no more
+            self._remove(name)
+            return
         losses = [o.effect for o in self._shell.desk.signal_offers(name) if o.signal == "TERM"]
         losses.append(f"{name} leaves the stack; its file changes only when the stack is saved.")
         self._ask(f"Remove {name}?", losses, f"Remove {name}", partial(self._remove, name))
