@@ -13,6 +13,8 @@ from desktop.ui.widgets.containers import clear, row
 from desktop.ui.widgets.labels import hairline, label
 from desktop.ui.widgets.overlay import Overlay
 
+_COLUMNS = 3  # as many rows as there are fit into the smallest window then
+
 # What widgets hear by themselves, by group.
 _ELSEWHERE = {
     "General": (
@@ -29,6 +31,13 @@ _ELSEWHERE = {
         ("To the end, and follow it", "End"),
         ("To the beginning", "Home"),
     ),
+    "Tasks": (
+        ("Open the task", "Return"),
+        ("To the newest", "Home"),
+        ("Copy the ids of those chosen", "Ctrl+C"),
+        ("Task above, in full", "Alt+Up"),
+        ("Task below, in full", "Alt+Down"),
+    ),
     "Time line": (("Next mark", "Right"), ("Previous mark", "Left")),
 }
 
@@ -37,7 +46,7 @@ class ShortcutSheet(Overlay):
     """Made from the registry when it is opened."""
 
     def __init__(self, host: QWidget, commands: Actions) -> None:
-        super().__init__(host, "Keyboard shortcuts", 640)
+        super().__init__(host, "Keyboard shortcuts", 940)
         self._commands = commands
         self.column.setContentsMargins(24, 18, 24, 22)
         self.column.setSpacing(14)
@@ -67,13 +76,13 @@ class ShortcutSheet(Overlay):
         return dict(made)
 
     def _table(self) -> QWidget:
-        """Two columns of groups, the longer lists first."""
+        """Columns of groups, the longer lists first."""
         table = QWidget()
         grid = QGridLayout(table)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(32)
-        sides = [QVBoxLayout(), QVBoxLayout()]
-        lengths = [0, 0]
+        sides = [QVBoxLayout() for _ in range(_COLUMNS)]
+        lengths = [0] * _COLUMNS
         for group, entries in sorted(self.keys().items(), key=lambda pair: -len(pair[1])):
             shorter = lengths.index(min(lengths))
             lengths[shorter] += len(entries) + 2

@@ -21,7 +21,7 @@ from desktop.ui.widgets.confirm import Confirm
 from desktop.ui.window import Window
 from tests.support.fake_record import FakeRecord
 from tests.ui import scenes_tasks
-from tests.ui.tasks_page import NOON, Clock, Open, TasksDesk, opener, stopped
+from tests.ui.tasks_page import NOON, Clock, Open, TasksDesk, move_on, opener, stopped
 
 
 @pytest.fixture
@@ -279,3 +279,11 @@ def test_without_a_record_the_palette_offers_no_task(open_page: Open) -> None:
     window.commands["view.palette"].trigger()
     window.palette_box.line.setText("0b3e1f3a-5a0e-4b0c-9a2f-77cd0a1e0001")
     assert not any(action.key == "task.go" for action in window.palette_box.offered)
+
+
+def test_verbs_follow_the_chosen_task_as_it_goes_on(page: TasksPage, clock: Clock, qtbot: QtBot) -> None:
+    page.list.table.choose(0)
+    assert page.shell.commands["task.revoke"].isEnabled()
+    move_on(page, clock, 60.0, qtbot)
+    assert not page.shell.commands["task.revoke"].isEnabled()
+    assert "It is over" in page.shell.commands["task.revoke"].toolTip()

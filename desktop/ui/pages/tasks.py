@@ -46,6 +46,7 @@ class TasksPage(Page):
         self.list.opened.connect(self._open_row)
         self.list.chosen.connect(self._show_verbs)
         self.list.answered.connect(self._find_again)
+        self.list.model.refreshed.connect(self._show_verbs)  # the chosen one may have gone on
         self.detail.back_wanted.connect(self.back)
         self.detail.step_wanted.connect(self._step)
         self.detail.task_wanted.connect(self.open_task)

@@ -51,7 +51,7 @@ class TaskHand(QObject):
 
         only(f"Only {task.name}", names=frozenset({task.name}))
         if task.worker:
-            only(f"Only of {task.worker}", workers=frozenset({task.worker}))
+            only(f"Only on {task.worker}", workers=frozenset({task.worker}))
         if task.queue:
             only(f"Only in queue {task.queue}", queues=frozenset({task.queue}))
 

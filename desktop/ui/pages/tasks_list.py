@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.engine.api import (
@@ -75,8 +74,11 @@ class TaskListView(QWidget):
         self.cancel = QPushButton("Cancel")
         self.cancel.setProperty("kind", "quiet")
         self.cancel.setAccessibleName("Cancel the search")
-        self.searching.hide()
-        self.cancel.hide()
+        self.newer = QPushButton()
+        self.newer.setProperty("kind", "primary")
+        self.newer.setToolTip("Go to the newest (Home)")
+        for part in (self.searching, self.cancel, self.newer):
+            part.hide()
 
     def _make_stage(self) -> None:
         commands = self.shell.commands
@@ -92,15 +94,11 @@ class TaskListView(QWidget):
         self.stage = QStackedWidget()
         for part in (self.table, self.groups, self._no_task, self._none_fits):
             self.stage.addWidget(part)
-        self.newer = QPushButton(self.table)
-        self.newer.setProperty("kind", "primary")
-        self.newer.hide()
 
     def _lay_out(self) -> None:
-        head = row(label("Tasks", "title"), self.summary, self.searching, self.cancel, spacing=12)
+        parts = (self.summary, self.newer, self.searching, self.cancel, self.mode, self.columns_button)
+        head = row(label("Tasks", "title"), *parts, spacing=12)
         head.setStretch(1, 1)
-        head.addWidget(self.mode)
-        head.addWidget(self.columns_button)
         graph, table = Card(padding=1), Card(padding=1)
         graph.add(self.graph)
         table.body.setContentsMargins(1, 1, 1, 4)
@@ -301,19 +299,8 @@ class TaskListView(QWidget):
         if newer:
             self.newer.setText(f"{count(newer, 'new task')}")
             self.newer.setAccessibleName(f"Show {count(newer, 'new task')} (Home)")
-            self.newer.setToolTip("Go to the newest (Home)")
-            self._place_newer()
-        self.newer.setVisible(bool(newer))
-
-    def _place_newer(self) -> None:
-        size, head = self.newer.sizeHint(), self.table.horizontalHeader().height()
-        self.newer.setGeometry(
-            (self.table.width() - size.width()) // 2, head + 8, size.width(), size.height()
-        )
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        QTimer.singleShot(0, self, self._place_newer)
+        if self.newer.isHidden() == bool(newer):
+            self.newer.setVisible(bool(newer))
 
     # -- the hand of the reader
 
