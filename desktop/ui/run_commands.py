@@ -20,6 +20,7 @@ LOOK_MS = 100  # between two looks at how far it is
 PATIENCE_MS = 400  # until what was opened from elsewhere takes one to the page that shows how far it is
 SETTLED_MS = 4000  # after the start; by then the first page is there
 _RUNNING = "Stop the stack first: one thing is shown at a time."
+_SHOWN = "It is open already."
 _NONE = "Choose a run on the page Runs first."
 
 
@@ -43,7 +44,8 @@ class RunCommands(QObject):
         self._shell = shell
         self.chosen: RunInfo | None = None
         self.busy: Busy | None = None
-        self._state, self._recorded, self._taken = StackState.STOPPED, False, False
+        self._state, self._taken = StackState.STOPPED, False
+        self._recorded: Path | None = None
         _Drops(shell.window_widget(), self.open_run)
         self._timer = QTimer(self, interval=LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -87,7 +89,7 @@ class RunCommands(QObject):
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         """Allow what the state of the stack allows."""
-        now = (snapshot.state, snapshot.recorded is not None, self._shell.bridge.taken)
+        now = (snapshot.state, snapshot.recorded, self._shell.bridge.taken)
         if now != (self._state, self._recorded, self._taken):
             self._state, self._recorded, self._taken = now
             self._allow()
@@ -101,16 +103,16 @@ class RunCommands(QObject):
     def _allow(self) -> None:
         enable, run = self._shell.commands.enable, self.chosen
         taken, off = self._taken, self._state is StackState.STOPPED
-        why = _NONE if run is None else _why_not_open(run, off)
+        shown = run is not None and run.folder == self._recorded
+        why = _NONE if run is None else _SHOWN if shown else _why_not_open(run, off)
         enable("run.open", run is not None and not why, why)
         enable("run.open_file", taken and off, _RUNNING)
-        enable("run.close", self._recorded, "The stack is shown already.")
+        enable("run.close", self._recorded is not None, "The stack is shown already.")
         enable("run.pack", run is not None and self.busy is None, _NONE if run is None else "One at a time.")
         for key in ("run.keep", "run.note", "run.folder"):
             enable(key, run is not None, _NONE)
-        enable(
-            "run.delete", run is not None and not run.live, _NONE if run is None else "It is being recorded."
-        )
+        why = _NONE if run is None else "Close it first." if shown else "It is being recorded."
+        enable("run.delete", run is not None and not run.live and not shown, why)
         enable("run.cap", taken)
 
     # -- open and close

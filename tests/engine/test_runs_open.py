@@ -191,6 +191,9 @@ def test_a_run_whose_panel_was_killed_is_completed_first(desk: LocalDesk) -> Non
     assert found.get(TaskState.SUCCESS) == 3
     assert TaskState.ACTIVE not in found
     assert sum(found.values()) == 5
+    shown = desk.snapshot()
+    assert (shown.totals.started, shown.totals.succeeded, shown.totals.cut) == (5, 3, 2)
+    assert shown.workers[0].done == 3
     (run,) = desk.runs().result(LONG)
     assert (run.clean, run.complete, run.tasks) == (False, True, 5)
     assert not needs_completing(folder)
@@ -204,6 +207,7 @@ def test_a_run_without_a_database_gets_one_from_its_ledger(desk: LocalDesk) -> N
     desk.open_run(folder).result(LONG)
     assert sum(states(desk).values()) == 2
     assert desk.snapshot().spec.name == "laptop"
+    assert {queue.name: queue.waiting for queue in desk.snapshot().queues} == {"celery": 2, "mail": 0}
 
 
 def test_a_stack_file_that_is_not_understood_hides_no_task(desk: LocalDesk) -> None:

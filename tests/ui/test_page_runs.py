@@ -178,6 +178,9 @@ def test_enter_and_a_double_click_open_the_run(open_page: Open, stopped: FakeDes
     assert stopped.called("open_run") == [(run.folder,)]
     page.shell.go("runs")
     assert column(page, STATE)[1] == "Open"
+    assert "It is open already" in page.shell.commands["run.open"].toolTip()
+    assert "Close it first" in page.shell.commands["run.delete"].toolTip()
+    assert not page.shell.commands["run.delete"].isEnabled()
     other = choose(page, 2)
     place = page.table.visualRect(page.table.currentIndex()).center()
     qtbot.mouseClick(page.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
@@ -200,10 +203,13 @@ def test_an_opened_run_is_said_in_the_header_and_nothing_of_it_can_be_started(
     for key in ("stack.start", "stack.save", "worker.add", "worker.edit:w1", "worker.start:w1"):
         assert not window.commands[key].isEnabled(), key
         assert "A recorded run is shown" in window.commands[key].toolTip()
+    window.go("workers")
+    assert not window.page.detail.queues.isEnabled()
     qtbot.mouseClick(header.close_run, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: header.pill.word == "Stopped")
     assert header.start.isVisible()
     assert not header.close_run.isVisible()
+    qtbot.waitUntil(window.page.detail.queues.isEnabled)
     assert window.commands["worker.add"].isEnabled()
 
 

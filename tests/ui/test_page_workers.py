@@ -93,6 +93,8 @@ def test_choosing_a_row_shows_its_detail(open_page: Open, qtbot: QtBot) -> None:
 
 def test_rows_are_reached_by_arrow_keys(open_page: Open, qtbot: QtBot) -> None:
     page = open_page(FakeDesk())
+    rows = page.list.rows
+    qtbot.waitUntil(lambda: rows["w2"].y() > rows["w1"].y())  # Qt looks where they lie
     page.list.rows["w1"].setFocus()
     qtbot.keyClick(page.list.rows["w1"], Qt.Key.Key_Down)
     assert page.list.current == "w2"

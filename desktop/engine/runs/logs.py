@@ -44,7 +44,9 @@ class RecordedLogs:
             book = LogBook(WINDOW)
             book.follow(service, path)
             book.close()
-            found += book.lines(limit=WINDOW)
+            written = path.stat().st_mtime
+            # A file without any time in it is as old as its last line, not as this look at it.
+            found += (replace(one, t=min(one.t, written)) for one in book.lines(limit=WINDOW))
         found.sort(key=attrgetter("t"))
         self._lines = [replace(line, seq=seq) for seq, line in enumerate(found[-WINDOW:])]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sqlite3
 import threading
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from desktop.engine import snapshots
 from desktop.engine.api import (
-    Balance,
     DeskError,
     Facets,
     Leftover,
@@ -22,11 +21,16 @@ from desktop.engine.api import (
     Record,
     Series,
     StackSnapshot,
+    TaskFilter,
+    TaskQuery,
     TaskState,
     Totals,
 )
-from desktop.engine.runs.catalog import info_of
-from desktop.engine.runs.folders import STACK
+from desktop.engine.ledger.records import CUT
+from desktop.engine.ledger.tally import Tally
+from desktop.engine.record import schema
+from desktop.engine.runs.catalog import info_of, read_meta
+from desktop.engine.runs.folders import DATABASE, STACK
 from desktop.engine.runs.logs import RecordedLogs
 from desktop.engine.stack.model import StackSpec
 from desktop.engine.stack.parse import parse_stack
@@ -34,6 +38,7 @@ from desktop.engine.stack.parse import parse_stack
 _LAST = 900.0  # seconds at the end that the small graphs show
 _BEAT = 0.5  # seconds between two points of them
 _MARKS = 1000
+_MOST_QUEUES = 50
 _ENDED = "It ran while this was recorded."
 _PATIENCE = 60.0  # seconds for what a small answer of the record may take
 
@@ -93,13 +98,11 @@ def _points(t: array[float], values: array[float]) -> Series:
 
 def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
     began, ended = record.span()
-    known = record.settings()
     spec, why = read_spec(folder)
-    gaps = [*_gaps(known), *([why] if why else [])]
+    counted = Counted.of(folder, facets)
     stopped = snapshots.of_stopped(spec, False, ())
-    done = dict(facets.workers)
     workers = tuple(
-        replace(worker, service=replace(worker.service, detail=_ENDED), done=done.get(worker.name, 0))
+        replace(worker, service=replace(worker.service, detail=_ENDED), done=counted.done.get(worker.name, 0))
         for worker in stopped.workers
     )
     return replace(
@@ -107,13 +110,12 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
         t=ended,
         started_at=began,
         workers=workers,
-        queues=_queues(spec, facets),
-        totals=_totals(known, facets),
+        queues=_queues(spec, record, facets),
+        totals=counted.totals,
         marks=tuple(record.marks()[-_MARKS:]),
         run_folder=folder,
         recorded=folder,
-        balance=_made_of(Balance, known.get("balance")),
-        gaps=tuple(gaps),
+        gaps=(why,) if why else (),
     )
 
 
@@ -129,36 +131,77 @@ def read_spec(folder: Path) -> tuple[StackSpec, str]:
         return StackSpec(name=name), "The stack file of this run is missing: its workers are not known."
 
 
-def _gaps(known: Mapping[str, Any]) -> list[str]:
-    said = known.get("gaps", ())
-    return [str(gap) for gap in said] if isinstance(said, (list, tuple)) else []
-
-
-def _queues(spec: StackSpec, facets: Facets) -> tuple[QueueSnapshot, ...]:
+def _queues(spec: StackSpec, record: Record, facets: Facets) -> tuple[QueueSnapshot, ...]:
+    """Where the messages were at the end. The broker itself may have forgotten them since."""
     used = [name for name, _ in facets.queues if name]
-    return tuple(QueueSnapshot(name) for name in snapshots.queue_names(spec, used))
+    there = [state for state, count in facets.states if count and not state.over]
+    found = []
+    for name in snapshots.queue_names(spec, used):
+        states = there if name in used[:_MOST_QUEUES] else ()
+        asked = {state: record.tasks(_of(name, state), 0, 1) for state in states}
+        count = {state: future.result(_PATIENCE).matching for state, future in asked.items()}
+        found.append(
+            QueueSnapshot(
+                name,
+                waiting=count.get(TaskState.WAITING, 0),
+                reserved=count.get(TaskState.RESERVED, 0),
+                active=count.get(TaskState.ACTIVE, 0),
+                scheduled=count.get(TaskState.SCHEDULED, 0),
+                stranded=count.get(TaskState.STRANDED, 0),
+            )
+        )
+    return tuple(found)
 
 
-def _totals(known: Mapping[str, Any], facets: Facets) -> Totals:
-    """As the recorder left them; of a run whose recorder was killed, what the states of its tasks tell."""
-    left: Totals | None = _made_of(Totals, known.get("totals"))
-    if left is not None:
-        return replace(left, running=0, per_second=0.0)
-    count = dict(facets.states)
+def _of(queue: str, state: TaskState) -> TaskQuery:
+    return TaskQuery(TaskFilter(states=frozenset({state}), queues=frozenset({queue})))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted over the whole run."""
+
+    totals: Totals
+    done: Mapping[str, int]  # attempts that ended, by worker
+
+    @classmethod
+    def of(cls, folder: Path, facets: Facets) -> Counted:
+        """As the recorder counted; where that is not known, by the states of the tasks."""
+        try:
+            with contextlib.closing(schema.open_to_read(folder / DATABASE)) as connection:
+                account = read_meta(connection)["account"]
+            tally = Tally()
+            tally.restore(account["tally"])
+            sent = sum(int(load[0]) for load in account["loads"].values())
+            return cls(_of_tally(tally, sent), tally.done)
+        except (sqlite3.Error, KeyError, TypeError, ValueError, AttributeError, IndexError):
+            return cls(_of_states(facets), dict(facets.workers))
+
+
+def _of_tally(tally: Tally, sent: int) -> Totals:
+    ends = tally.by_state
     return Totals(
-        submitted=sum(count.values()),
-        received=sum(count.values()) - count.get(TaskState.WAITING, 0),
+        submitted=sent,
+        received=tally.received,
+        started=tally.started,
+        succeeded=ends["SUCCESS"],
+        failed=ends["FAILURE"],
+        retried=ends["RETRY"],
+        revoked=ends["REVOKED"],
+        cut=ends[CUT],
+        ran_twice=tally.twice,
+    )
+
+
+def _of_states(facets: Facets) -> Totals:
+    count = dict(facets.states)
+    known = sum(count.values())
+    return Totals(
+        submitted=known,
+        received=known - count.get(TaskState.WAITING, 0),
         succeeded=count.get(TaskState.SUCCESS, 0),
         failed=count.get(TaskState.FAILURE, 0),
         revoked=count.get(TaskState.REVOKED, 0),
         cut=count.get(TaskState.LOST, 0),
         ran_twice=facets.ran_twice,
     )
-
-
-def _made_of(kind: Any, said: Any) -> Any:
-    """A dataclass from what the record remembers of it; None where that is not a mapping of its fields."""
-    if not isinstance(said, Mapping):
-        return None
-    names = {field.name for field in fields(kind)}
-    return kind(**{key: value for key, value in said.items() if key in names})

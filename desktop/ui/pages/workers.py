@@ -75,6 +75,8 @@ class WorkersPage(Page):
         worker = snapshot.worker(self.list.current)
         if worker is not None:
             self.detail.show_worker(worker, snapshot.t)
+        for controls in (self.detail.pool, self.detail.queues):
+            controls.setEnabled(snapshot.recorded is None)
 
     def tick(self) -> None:
         snapshot, desk = self.shell.bridge.snapshot, self.shell.desk
