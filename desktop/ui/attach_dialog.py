@@ -17,7 +17,6 @@ from desktop.ui.widgets.labels import hairline, label
 RECENT = "attach/recent"  # addresses in the window's memory, the last one first; never a password
 _KEPT = 8
 _WIDTH = 500
-_SLACK = 14  # px that a form keeps below its last row
 _ABOUT = (
     "Its workers are watched through Celery's events and steered by remote control. Nothing of it is "
     "started, stopped or killed."
@@ -34,9 +33,7 @@ class AttachDialog(Dialog):
         super().__init__(shell.window_widget(), "Attach to a broker")
         self._shell, self._attached = shell, attached
         self.setFixedWidth(_WIDTH)
-        self.url = QComboBox()
-        self.line = QLineEdit()
-        self.url.setLineEdit(self.line)
+        self.url = QComboBox(editable=True)
         self.url.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.url.addItems(list(recent))
         self.url.setCurrentText(recent[0] if recent else "redis://localhost:6379/0")
@@ -53,8 +50,10 @@ class AttachDialog(Dialog):
         self._lay_out()
         self.attach.clicked.connect(self.try_it)
         self.cancel.clicked.connect(self.close)
-        self.line.editingFinished.connect(self._take_password_out)
-        self.line.selectAll()
+        line = self.url.lineEdit()
+        assert line is not None  # it is editable
+        line.editingFinished.connect(self._take_password_out)
+        line.selectAll()
         self.url.setFocus()
 
     def _fields(self) -> Form:
@@ -84,9 +83,8 @@ class AttachDialog(Dialog):
         top.setSpacing(14)
         top.addWidget(label("Attach to a stack that runs already", "section"))
         top.addWidget(label(_ABOUT, tone="muted", wrap=True))
+        self.form.add_widget(self._names())
         top.addWidget(self.form)
-        top.addSpacing(-_SLACK)
-        top.addWidget(self._names())
         foot = row(self.looking, 1, self.cancel, self.attach)
         foot.setContentsMargins(22, 12, 22, 16)
         column = QVBoxLayout(self)

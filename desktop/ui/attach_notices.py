@@ -28,11 +28,10 @@ def attach_notices(
 
 
 def _mute_notice(names: list[str], ask: Callable[[], None]) -> Notice:
-    verb = "sends" if len(names) == 1 else "send"
-    text = (
-        f"{listed(names)} {verb} no events of tasks (started without -E): only what they have is shown, and "
-        "not what they ran."
-    )
+    one = len(names) == 1
+    verb, has, ran = ("sends", "it has", "it ran") if one else ("send", "they have", "they ran")
+    what = f"only what {has} is shown, and not what {ran}"
+    text = f"{listed(names)} {verb} no events of tasks (started without -E): {what}."
     return Notice(MUTE, text, "warn", (("Ask for their events", "primary", ask),))
 
 

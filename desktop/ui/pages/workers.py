@@ -53,9 +53,7 @@ class WorkersPage(Page):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         self.add = self.shell.commands.button("worker.add")
-        column.addLayout(
-            row(label("Workers", "title"), self.hint, 1, self.add)
-        )
+        column.addLayout(row(label("Workers", "title"), self.hint, 1, self.add))
         column.addWidget(self.list, 1)
         both = QWidget()
         line = QHBoxLayout(both)
