@@ -36,7 +36,7 @@ from desktop.engine.api import (
 from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from tests.support.fake_desk import FakeDesk
-from tests.ui import scenes_queues, scenes_tasks
+from tests.ui import scenes_graphs, scenes_queues, scenes_tasks
 
 SIZES = ((1024, 680), (1280, 800), (1920, 1080))
 NOON = 1_790_000_000.0
@@ -332,7 +332,7 @@ def _over_the_cap(window: Any) -> None:
     window.page.refresh()
 
 
-PAGES_OF = ("overview", "workers", "queues", "tasks", "workloads", "runs", "logs")
+PAGES_OF = ("overview", "workers", "queues", "tasks", "graphs", "workloads", "runs", "logs")
 SHOTS = (
     *(Shot(f"calm-{page}", page) for page in PAGES_OF),
     *(Shot(f"stopped-{page}", page, state=StackState.STOPPED) for page in PAGES_OF),
@@ -357,6 +357,11 @@ SHOTS = (
     Shot("calm-queues-purge", "queues", crowd, scenes_queues.purge),
     Shot("trouble-queues-restore", "queues", trouble, scenes_queues.restore),
     Shot("trouble-queues-unserved", "queues", trouble, scenes_queues.unserved),
+    Shot("graphs-whole", "graphs", calm, scenes_graphs.whole(NOON)),
+    Shot("graphs-crowd", "graphs", crowd, scenes_graphs.whole(NOON)),
+    Shot("graphs-second", "graphs", calm, scenes_graphs.second(NOON)),
+    Shot("graphs-crossed", "graphs", calm, scenes_graphs.crossed(NOON)),
+    Shot("graphs-drawn", "graphs", calm, scenes_graphs.drawn(NOON)),
     Shot("tasks-list", "tasks", calm, scenes_tasks.listed(NOON)),
     Shot("tasks-filtered", "tasks", calm, scenes_tasks.filtered(NOON)),
     Shot("tasks-none", "tasks", calm, scenes_tasks.nothing_found(NOON)),

@@ -210,7 +210,7 @@ def test_in_a_gap_nothing_is_read(chart: BandChart, axis: RunAxis) -> None:
         (Unit.BYTES, 180 * 2**20, 240 * 2**20, "180–240 MiB"),
         (Unit.BYTES, 180 * 2**20, 2 * 2**30, "180 MiB–2.00 GiB"),
         (Unit.SECONDS, 0.02, 1.5, "20 ms–1.50 s"),
-        (Unit.RATE, 0, 42.3, "0.0–42.3/s"),
+        (Unit.RATE, 0, 42.3, "0–42/s"),
         (Unit.TASKS, 3, 1204, "3–1,204"),
     ],
 )

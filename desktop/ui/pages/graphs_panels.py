@@ -59,14 +59,10 @@ def _ended(names: Names) -> Sequence[Line]:
     return (Line("ended:", "ended", "accent"), Line("failed:", "failed", "bad"))
 
 
-def _flow(names: Names) -> Sequence[Line]:
-    one = len(names.queues) == 1
-    lines = []
-    for at, queue in enumerate(names.queues):
-        lines.append(Line(f"in:{queue}", "in" if one else f"{queue}, in", queue_tone(at)))
-        lines.append(
-            Line(f"out:{queue}", "out" if one else f"{queue}, out", "busy" if one else f"slot:{at + 2}")
-        )
+def _of_queues(kind: str) -> Callable[[Names], Sequence[Line]]:
+    def lines(names: Names) -> Sequence[Line]:
+        return [Line(f"{kind}:{queue}", queue, queue_tone(at)) for at, queue in enumerate(names.queues)]
+
     return lines
 
 
@@ -100,17 +96,13 @@ def _processes(kind: str) -> Callable[[Names], Sequence[Line]]:
 
 
 def _depths(names: Names) -> Sequence[Line]:
-    depths = [Line(f"depth:{queue}", queue, queue_tone(at)) for at, queue in enumerate(names.queues)]
-    return (*depths, Line("unacked:", "unacked", "muted"))
-
-
-def _stranded(names: Names) -> Sequence[Line]:
-    return [Line(f"stranded:{queue}", queue, queue_tone(at)) for at, queue in enumerate(names.queues)]
+    return (*_of_queues("depth")(names), Line("unacked:", "unacked", "muted"))
 
 
 PANELS = (
     Panel("ended", "Throughput", Unit.RATE, "tasks ended a second", _ended),
-    Panel("flow", "In and out", Unit.RATE, "messages a second", _flow, first=False),
+    Panel("in", "Into queues", Unit.RATE, "messages a second", _of_queues("in"), first=False),
+    Panel("out", "Out of queues", Unit.RATE, "messages a second", _of_queues("out"), first=False),
     Panel("wait", "Wait", Unit.SECONDS, "from sent to started", _waits),
     Panel("run", "Run time", Unit.SECONDS, "of the tasks that ended", _runs),
     Panel("cpu", "CPU", Unit.PERCENT, None, _processes("cpu")),
@@ -120,6 +112,8 @@ PANELS = (
         "busy", "Busy", Unit.SLOTS, "slots that run a task", _of_workers("busy", LineStyle.STEP), first=False
     ),
     Panel("depth", "Waiting in queues", Unit.TASKS, "messages", _depths),
-    Panel("stranded", "Stranded", Unit.TASKS, "messages of dead workers", _stranded, first=False),
+    Panel(
+        "stranded", "Stranded", Unit.TASKS, "messages of dead workers", _of_queues("stranded"), first=False
+    ),
 )
 FIRST = tuple(panel.key for panel in PANELS if panel.first)

@@ -309,5 +309,7 @@ class BandChart(QWidget):
 def span_text(unit: Unit, low: float, high: float) -> str:
     """Smallest and largest value of a bucket: "2–388 %", "180–240 MiB"."""
     one, other = unit.format(low), unit.format(high)
+    if unit is Unit.RATE and high >= 10:
+        one, other = f"{low:.0f}/s", f"{high:,.0f}/s"
     ends = [re.sub(r"^[\d.,]+", "", text) for text in (one, other)]
     return f"{one.removesuffix(ends[0]) if ends[0] == ends[1] else one}–{other}"
