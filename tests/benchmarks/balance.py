@@ -27,7 +27,7 @@ from typing import Any
 
 import redis
 
-from desktop.engine.api import Balance, StackSnapshot, State, TaskShare, Workload
+from desktop.engine.api import Balance, StackSnapshot, State, TaskFilter, TaskShare, TaskState, Workload
 from desktop.engine.desk import LocalDesk
 from desktop.engine.ledger import read
 from desktop.engine.stack.parse import read_stack
@@ -90,12 +90,12 @@ class Stack:
             ("nothing", lambda: None),
             ("w1 killed", lambda: self.kill("w1")),
             ("w2 killed", lambda: self.kill("w2")),
-            ("both killed", lambda: (self.kill("w1"), self.kill("w2"))),
+            ("both killed", self.kill_both),
             ("a pool process killed", self.kill_child),
             ("w1 restarted warm", lambda: self.restart("w1")),
             ("w2 restarted warm", lambda: self.restart("w2")),
             ("w1 frozen for 3 s", self.freeze),
-            ("mails purged", lambda: self.desk.purge("mails").result(20)),
+            ("mails purged", self.purge),
             ("the broker killed", self.kill_broker),
             ("a queue without a worker", lambda: self.send("nobody", 20)),
         )
@@ -112,6 +112,13 @@ class Stack:
 
     def kill(self, name: str) -> None:
         self.desk.send_signal(name, "KILL").result(20)
+
+    def kill_both(self) -> None:
+        self.kill("w1")
+        self.kill("w2")
+
+    def purge(self) -> None:
+        self.desk.purge("mails").result(20)
 
     def restart(self, name: str) -> None:
         self.desk.restart_service(name).result(60)
@@ -209,7 +216,9 @@ def _judge(stack: Stack, what: str, shown: StackSnapshot | None, outcome: Outcom
         outcome.wrong.append(f"{what}: {'; '.join(wrong)}")
     else:
         outcome.exact += 1
-    return f"{_told(balance)} {'; '.join(wrong) or 'exact'}"
+    lock = stack.client.ttl("unacked_mutex")
+    held = f" (no message is restored for {lock} s: a killed worker has the lock)" if lock > 0 else ""
+    return f"{_told(balance)} {'; '.join(wrong) or 'exact'}{held}"
 
 
 def _wrong(stack: Stack, shown: StackSnapshot, balance: Balance) -> list[str]:
@@ -234,9 +243,31 @@ def _wrong(stack: Stack, shown: StackSnapshot, balance: Balance) -> list[str]:
     for name in ("submitted", "received", "started", "succeeded", "failed", "retried", "ran_twice"):
         if getattr(live, name) != getattr(whole, name):
             wrong.append(f"{name} {getattr(live, name)}, by the whole ledger {getattr(whole, name)}")
+    if done := _ended(shown.run_folder / "ledger") & _not_ended(stack.desk):
+        wrong.append(f"{len(done)} ended by the ledger and not by the record, as {min(done)}")
     if live.running:
         wrong.append(f"{live.running} run")
     return wrong
+
+
+def _ended(ledger: Path) -> set[str]:
+    """Tasks whose last line but those about deliveries is an end, by the bare lines."""
+    last: dict[str, tuple[float, bool]] = {}
+    for file in ledger.glob("w*.jsonl"):
+        for line in file.read_bytes().splitlines():
+            data = json.loads(line)
+            if data["k"] in ("started", "ended"):
+                over = data["k"] == "ended" and data["state"] != "RETRY" and not data.get("requeue")
+                last[data["id"]] = max(last.get(data["id"], (0.0, False)), (data["t"], over))
+    return {task for task, (_, over) in last.items() if over}
+
+
+def _not_ended(desk: LocalDesk) -> set[str]:
+    """Tasks that the record calls lost, or takes for being somewhere, but for those delivered once more."""
+    record = desk.record()
+    assert record is not None
+    states = frozenset(state for state in TaskState if not state.over) | {TaskState.LOST}
+    return set(record.ids(TaskFilter(states=states)).result(30))
 
 
 def _told(balance: Balance) -> str:

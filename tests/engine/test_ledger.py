@@ -18,37 +18,7 @@ from desktop.engine.ledger.account import Account, read
 from desktop.engine.ledger.lines import Line, Source, source_of
 from desktop.engine.ledger.records import CUT
 from desktop.engine.ledger.tail import OPEN_FILES, Tail
-
-MAIN = Source("w1", 1, 100)
-POOL = Source("w1", 1, 101)
-
-
-def line(kind: str, t: float, source: Source = MAIN, **fields: Any) -> Line:
-    return Line(source, {"k": kind, "t": t, **fields})
-
-
-def opened(source: Source, role: str = "main", t: float = 0.0) -> Line:
-    return line("open", t, source, v=1, start=source.start, pid=source.pid, role=role, node="w1@x")
-
-
-def received(task: str, t: float = 1.0, source: Source = MAIN) -> Line:
-    return line("received", t, source, id=task, name="n", queue="q", retries=0)
-
-
-def started(task: str, t: float, source: Source = POOL, retries: int = 0) -> Line:
-    return line("started", t, source, id=task, name="n", retries=retries)
-
-
-def ended(
-    task: str, t: float, state: str = "SUCCESS", source: Source = POOL, run: float = 0.5, **more: Any
-) -> Line:
-    return line("ended", t, source, id=task, state=state, run=run, cpu=None, error=None, **more)
-
-
-def account_of(*lines: Line) -> Account:
-    account = Account()
-    account.take(lines)
-    return account
+from tests.engine.ledger_lines import MAIN, POOL, account_of, ended, line, opened, received, started
 
 
 @pytest.fixture

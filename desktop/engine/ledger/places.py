@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from desktop.engine.api import TaskState
@@ -153,11 +153,16 @@ def _latest(attempts: Iterable[Attempt]) -> Attempt | None:
     return max(attempts, key=lambda attempt: attempt.started, default=None)
 
 
-def _held(receipts: Iterable[Receipt], dead: Mapping[Holder, bool]) -> Receipt | None:
-    """The latest delivery that no run has answered; one to a living worker goes first."""
-    waiting = [receipt for receipt in receipts if receipt.open]
-    living = [receipt for receipt in waiting if (receipt.service, receipt.start) not in dead]
-    return max(living or waiting, key=lambda receipt: receipt.t, default=None)
+def _held(receipts: Sequence[Receipt], dead: Mapping[Holder, bool]) -> Receipt | None:
+    """The latest delivery to a living worker that no run has answered, or to a dead one, if none came later.
+
+    A later delivery is that of the same message: it lies with its first holder no more.
+    """
+    last = max(receipts, key=lambda receipt: receipt.t, default=None)
+    living = [one for one in receipts if one.open and (one.service, one.start) not in dead]
+    if living:
+        return max(living, key=lambda receipt: receipt.t)
+    return last if last is not None and last.open else None
 
 
 def _at_rest(task: Task, last: Attempt | None) -> tuple[TaskState, Holder | None]:

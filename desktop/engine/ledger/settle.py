@@ -79,6 +79,7 @@ class Settler:
         self.unheld: list[Unheld] = []  # unacknowledged messages that no living worker has
         self._doubles = 0
         self._copies: dict[str, int] = {}  # messages of tasks that are elsewhere, by queue ("": unacked)
+        self._flows: dict[str, tuple[int, int]] = {}  # what had come and gone when a queue was listed
         self._wanted: set[str] = set()
 
     def settle(self, view: View, listed: Mapping[str, Collection[str]], quiet: bool) -> frozenset[str]:
@@ -228,14 +229,17 @@ class Settler:
     def _at_rest(self, view: View, queue: str, count: int, ids: Collection[str] | None) -> None:
         """Nothing moves: the queue holds exactly the tasks that wait in it."""
         cell = self._account.places.cell(queue)
-        if count == cell.counts[WAITING]:
-            self._copies[queue] = 0
+        flow = (cell.came, cell.went)
+        copies = self._copies.get(queue, 0) if self._flows.get(queue) == flow else 0
+        if count == cell.counts[WAITING] + copies:
+            self._copies[queue] = copies
         elif count > LISTED:
             self._copies.pop(queue, None)
         elif ids is None:
             self._wanted.add(queue)
         else:
             self._listed(view, queue, ids)
+            self._flows[queue] = (cell.came, cell.went)
             if self._copies[queue] + cell.counts[WAITING] != count:
                 self._wanted.add(queue)  # doubts that the next look settles
 

@@ -132,7 +132,9 @@ class TaskLines(Books):
             self.replace(task)
             return
         tally.took(_waited(task), run)
-        if len(task.attempts) == 1 and len(task.receipts) <= 1 and task.told is None:
+        receipts = task.receipts
+        one = not receipts or (len(receipts) == 1 and not receipts[0].open)
+        if one and len(task.attempts) == 1 and task.told is None:
             self._over(task, TaskState(state), t)
         else:
             self.replace(task)
