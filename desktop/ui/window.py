@@ -235,15 +235,11 @@ class Window(QMainWindow):
 
     def _show_everything(self, snapshot: StackSnapshot) -> None:
         Theme.current.remember_workers(w.name for w in snapshot.workers)
-        recorded = ", recorded" if snapshot.recorded else ""
-        self.setWindowTitle(f"{snapshot.spec.name}{recorded} – Celery Desk")
-        self.stack_commands.show_snapshot(snapshot)
-        self.worker_commands.show_snapshot(snapshot)
-        self.run_commands.show_snapshot(snapshot)
-        self.attach_commands.show_snapshot(snapshot)
-        self.task_commands.show_snapshot(snapshot)
-        self.header.show_snapshot(snapshot)
-        self.attention.show_snapshot(snapshot)
+        more = ", recorded" if snapshot.recorded else ", attached" if snapshot.attached else ""
+        self.setWindowTitle(f"{snapshot.spec.name}{more} – Celery Desk")
+        verbs = (self.stack_commands, self.worker_commands, self.run_commands, self.task_commands)
+        for part in (*verbs, self.attach_commands, self.header, self.attention):
+            part.show_snapshot(snapshot)
         if self.page:
             self.page.show_snapshot(snapshot)
 
