@@ -86,7 +86,7 @@ def test_a_stranded_message_reaches_to_when_it_comes_back() -> None:
     assert life is not None
     assert life.until == 160.0
     assert life.lanes[-1].stretches[-1].phase is Phase.STRANDED
-    assert story(detail, 120.0) == "Its message was delivered to w2, which is gone. It comes back in 40 s."
+    assert story(detail, 120.0) == "Its message was delivered to w2, which is gone. It may be delivered again in 40 s."
 
 
 def test_a_task_of_which_nothing_is_known_has_no_life() -> None:

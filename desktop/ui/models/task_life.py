@@ -10,6 +10,7 @@ from desktop.engine.api import AttemptRow, Delivery, Mark, MarkKind, TaskDetail,
 from desktop.ui.models.task_columns import clock, fine
 from desktop.ui.words import duration
 
+_TIMES = {1: "once", 2: "twice"}
 BROKER = ""  # the lane of the message while no living worker holds it
 _CLOSE = 0.05  # seconds between a delivery and the attempt that answers it, where clocks differ
 _TOLD = (MarkKind.KILLED, MarkKind.EXITED, MarkKind.SIGNAL, MarkKind.RECOVERED, MarkKind.STARTED)
@@ -165,7 +166,8 @@ def _broker_stretches(broker: Lane, detail: TaskDetail, now: float) -> None:
             continue
         again = min((t for t in taken if t > attempt.ended - _CLOSE and t > attempt.started), default=None)
         phase = Phase.STRANDED if attempt.state == "CUT" else Phase.WAITING
-        if again is None and not (row.state is TaskState.STRANDED and phase is Phase.STRANDED):
+        still = {Phase.STRANDED: TaskState.STRANDED, Phase.WAITING: TaskState.WAITING}[phase]
+        if again is None and row.state is not still:
             continue
         until = again if again is not None else now
         if until > attempt.ended:
@@ -188,12 +190,13 @@ def story(detail: TaskDetail, now: float) -> str:
         said.append(f"It ran {row.attempts} times, and nobody asked for more than one.")
     retries = sum(1 for attempt in attempts if attempt.state == "RETRY")
     if retries:
-        said.append(f"It asked to be retried {'once' if retries == 1 else f'{retries} times'}.")
+        said.append(f"It asked to be retried {_TIMES.get(retries, f'{retries} times')}.")
     if row.state is TaskState.STRANDED:
-        back = (
-            "" if detail.back_at is None else f" It comes back in {duration(max(0.0, detail.back_at - now))}."
-        )
-        said.append(f"Its message was delivered to {row.worker or 'a worker'}, which is gone.{back}")
+        said.append(f"Its message was delivered to {row.worker or 'a worker'}, which is gone.")
+        if detail.back_at is not None and detail.back_at > now:
+            said.append(f"It may be delivered again in {duration(detail.back_at - now)}.")
+        elif detail.back_at is not None:
+            said.append("It is delivered again when a living worker next looks for such messages.")
     if row.state is TaskState.LOST:
         said.append("It is lost: it was acknowledged and will not run again, unless it is sent again.")
     return " ".join(said)

@@ -151,7 +151,8 @@ class TaskDetailView(QWidget):
         self.error.setVisible(bool(text))
         earlier = failed is not None and failed is not last
         about = "Of an earlier attempt." if earlier else error if text != error else ""
-        self.error.show_text(text, about, "" if earlier else "bad")
+        asked = failed is not None and failed.state == "RETRY"
+        self.error.show_text(text, about, "" if earlier else "warn" if asked else "bad")
 
     def _show_tables(self, detail: TaskDetail, now: float) -> None:
         shown = list(enumerate(detail.attempts, 1))[-_MOST:]
