@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from PySide6.QtWidgets import QComboBox, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -154,19 +154,25 @@ def without_password(url: str) -> tuple[str, str]:
         return url, ""
     _, _, host = parts.netloc.rpartition("@")
     user = f"{parts.username}@" if parts.username else ""
-    return urlunsplit(parts._replace(netloc=f"{user}{host}")), unquote(password)
+    return _joined(parts._replace(netloc=f"{user}{host}")), unquote(password)
 
 
 def with_password(url: str, password: str) -> str:
     """The URL with this password in it."""
-    if not password:
+    if not password or "://" not in url:
         return url
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
     user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+    return _joined(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+
+
+def _joined(parts: SplitResult) -> str:
+    """As `urlunsplit`, which takes the two strokes away from schemes that it does not know."""
+    rest = urlunsplit(("", "", parts.path, parts.query, parts.fragment))
+    return f"{parts.scheme}://{parts.netloc}{rest}"
 
 
 def remembered(recent: object, url: str = "") -> list[str]:

@@ -122,7 +122,7 @@ def test_the_options_go_through_a_pipe_and_show_no_password() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("amqp://guest@localhost//", "amqp"),
+        ("amqp://guest@localhost//", "cannot attach to a broker of the kind 'amqp'"),
         ("localhost:6379", "does not begin"),
         ("redis://host:6379/first", "'first' is no database"),
         ("redis://host:port/0", "port"),
@@ -136,5 +136,15 @@ def test_a_url_of_nothing_that_can_be_listened_to_is_refused(url: str, says: str
 
 
 def test_the_database_of_a_socket() -> None:
-    options = AttachOptions.of("redis+socket:///run/valkey.sock?virtual_host=4")
+    options = AttachOptions.of("redis+socket:///run/valkey.sock?virtual_host=4&event_exchange=e")
     assert (options.db, options.address) == (4, "/run/valkey.sock/4")
+    assert options.url == "redis+socket:///run/valkey.sock?virtual_host=4"
+
+
+def test_the_url_that_is_shown_has_no_password() -> None:
+    assert AttachOptions.of("redis://:s3cret@h:1/2").shown_url == "redis://h:1/2"
+    assert (
+        AttachOptions.of("rediss://me:s3cret@h:1/2?ssl_cert_reqs=none").shown_url
+        == "rediss://me@h:1/2?ssl_cert_reqs=none"
+    )
+    assert AttachOptions.of("unix://:s3cret@/run/s").shown_url == "unix:///run/s"

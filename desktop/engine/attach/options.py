@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from desktop.engine.api import DeskError
 from desktop.engine.messages.link import Link
@@ -86,7 +86,7 @@ class AttachOptions:
         parts = urlsplit(self.url)
         user, at, host = parts.netloc.rpartition("@")
         user = user.partition(":")[0]
-        return urlunsplit(parts._replace(netloc=f"{user}{at}{host}" if user else host))
+        return _joined(parts._replace(netloc=f"{user}{at}{host}" if user else host))
 
     @property
     def prefix(self) -> str:
@@ -134,7 +134,13 @@ def _without_ours(url: str) -> tuple[str, dict[str, str]]:
     if not ours:
         return url, {}
     rest = [(name, value) for name, value in query if name not in OURS]
-    return urlunsplit(parts._replace(query=urlencode(rest))), ours
+    return _joined(parts._replace(query=urlencode(rest))), ours
+
+
+def _joined(parts: SplitResult) -> str:
+    """As `urlunsplit`, which takes the two strokes away from schemes that it does not know."""
+    rest = urlunsplit(("", "", parts.path, parts.query, parts.fragment))
+    return f"{parts.scheme}://{parts.netloc}{rest}"
 
 
 def _database(url: str) -> int:
