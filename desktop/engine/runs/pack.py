@@ -21,7 +21,7 @@ from desktop.engine.runs.underway import Progress
 _CHUNK = 1 << 20
 _PAGES = 2_000  # of the database, between two looks at whether it was cancelled
 _TIME = struct.Struct("<HHBI")  # "UT": when it was written, in UTC; a zip's own times are of no known zone
-_LEVEL = 4  # the ledger gets 8 times smaller; 6 takes twice as long for 5 % more
+_LEVEL = 4  # a ledger gets 7 times smaller, a database 2.3; 6 takes twice as long for 3 to 10 % more
 
 
 def pack(folder: Path, to: Path, progress: Progress) -> str:

@@ -27,7 +27,7 @@ from desktop.engine.runs.underway import Progress
 
 _CHUNK = 1 << 20
 _MOST_FILES = 20_000
-_RATIO, _HARMLESS = 300, 256 << 20  # a ledger gets 10 times smaller, a database 5 to 20 times
+_RATIO, _HARMLESS = 300, 256 << 20  # a ledger gets 7 times smaller, a database 2 to 3 times
 _ROOM = 256 << 20  # bytes that stay free on the disk
 _NOT_OURS = "It is no run that Celery Desk packed, or it was changed since."
 _TIME = struct.Struct("<HHBI")  # as `pack` writes it
