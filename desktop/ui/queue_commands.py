@@ -161,8 +161,9 @@ def stranded_of(
 def purge_losses(offer: PurgeOffer) -> list[str]:
     """What a purge deletes and what it leaves, in sentences."""
     said = [f"{count(offer.waiting, 'waiting message')} will be deleted. Their tasks will never run."]
-    if len(offer.by_priority) > 1:
-        parts = [f"{n:,} of priority {step}" for step, n in sorted(offer.by_priority.items())]
+    steps = [(step, n) for step, n in sorted(offer.by_priority.items()) if n]
+    if len(steps) > 1:
+        parts = [f"{n:,} of priority {step}" for step, n in steps]
         said.append(f"These are {listed(parts)}.")
     if offer.untouched:
         held = count(offer.untouched, "message")

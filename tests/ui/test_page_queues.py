@@ -25,8 +25,10 @@ from desktop.ui.pages.queues_banners import stranded_sentence
 from desktop.ui.pages.queues_messages import PAGE
 from desktop.ui.pages.queues_places import Place, numbers_of, shares
 from desktop.ui.pages.queues_sum import judge
+from desktop.ui.pages.queues_tables import PriorityBars
 from desktop.ui.queue_commands import restore_sentences, stranded_of
 from desktop.ui.states import Tone
+from desktop.ui.theme import Theme
 from desktop.ui.widgets.confirm import Confirm
 from desktop.ui.window import Window
 from tests.support.dressed_desk import STILL, Dressed
@@ -135,6 +137,19 @@ def test_priorities_have_bars_only_where_there_are_several(open_page: Open, qtbo
     assert f"priority 6: {shown['celery'][6]:,}" in page.detail.places.priorities.accessibleName()
     page.list.choose("mail")
     assert not page.detail.places.priorities.isVisibleTo(page)
+
+
+def test_a_priority_that_ran_empty_keeps_its_bar(theme: Theme, qtbot: QtBot) -> None:
+    bars = PriorityBars()
+    qtbot.addWidget(bars)
+    bars.show_steps({0: 5, 3: 0, 6: 0})
+    assert bars.isHidden()
+    bars.show_steps({0: 5, 3: 2, 6: 0})
+    bars.show_steps({0: 5, 3: 0, 6: 0})
+    assert bars.accessibleName().endswith("priority 0: 5, priority 3: 0")
+    bars.begin()
+    bars.show_steps({0: 5, 3: 0, 6: 0})
+    assert bars.isHidden()
 
 
 def test_where_it_leads_is_said_beside_the_rates(open_page: Open) -> None:

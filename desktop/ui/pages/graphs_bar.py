@@ -71,7 +71,7 @@ class PanelChips(QWidget):
         flow = FlowLayout(self, gap=6)
         shown = set(chosen)
         for panel in PANELS:
-            chip = QPushButton(panel.title)
+            chip = QPushButton(panel.word)
             chip.setCheckable(True)
             chip.setChecked(panel.key in shown)
             chip.setAccessibleName(f"Show {panel.title}")

@@ -35,6 +35,12 @@ class Panel:
     subtitle: str | None
     all_lines: Callable[[Names], Sequence[Line]]
     first: bool = True  # shown until a person chooses
+    short: str = ""  # of the title, for its button
+
+    @property
+    def word(self) -> str:
+        """The word of its button."""
+        return self.short or self.title
 
     def lines(self, names: Names) -> tuple[Line, ...]:
         """The lines of which something was recorded."""
@@ -101,8 +107,8 @@ def _depths(names: Names) -> Sequence[Line]:
 
 PANELS = (
     Panel("ended", "Throughput", Unit.RATE, "tasks ended a second", _ended),
-    Panel("in", "Into queues", Unit.RATE, "messages a second", _of_queues("in"), first=False),
-    Panel("out", "Out of queues", Unit.RATE, "messages a second", _of_queues("out"), first=False),
+    Panel("in", "Into queues", Unit.RATE, "messages a second", _of_queues("in"), False, "In"),
+    Panel("out", "Out of queues", Unit.RATE, "messages a second", _of_queues("out"), False, "Out"),
     Panel("wait", "Wait", Unit.SECONDS, "from sent to started", _waits),
     Panel("run", "Run time", Unit.SECONDS, "of the tasks that ended", _runs),
     Panel("cpu", "CPU", Unit.PERCENT, None, _processes("cpu")),
@@ -111,7 +117,7 @@ PANELS = (
     Panel(
         "busy", "Busy", Unit.SLOTS, "slots that run a task", _of_workers("busy", LineStyle.STEP), first=False
     ),
-    Panel("depth", "Waiting in queues", Unit.TASKS, "messages", _depths),
+    Panel("depth", "Waiting in queues", Unit.TASKS, "messages", _depths, short="Depth"),
     Panel(
         "stranded", "Stranded", Unit.TASKS, "messages of dead workers", _of_queues("stranded"), first=False
     ),

@@ -60,7 +60,6 @@ class PlacesCard(Card):
             loud = place is Place.STRANDED and numbers[place]
             set_tone(figure, "bad" if loud else "" if numbers[place] else "muted")
         self.priorities.show_steps(queue.by_priority)
-        self.priorities.setVisible(len(queue.by_priority) > 1)
 
 
 class FlowRow(QWidget):
@@ -163,6 +162,7 @@ class QueueDetail(Column):
         self.verticalScrollBar().setValue(0)
         self._new_head(queue.name)
         self.flow.tick(self.shell.desk, queue.name)
+        self.places.priorities.begin()
         self.messages.begin(queue.name)
 
     def _new_head(self, name: str) -> None:

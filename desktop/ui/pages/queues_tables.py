@@ -191,13 +191,21 @@ class PriorityBars(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._steps: tuple[tuple[int, int], ...] = ()
+        self._seen: set[int] = set()
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(0)
         Theme.current.changed.connect(self.update)
 
+    def begin(self) -> None:
+        """Another queue is shown: forget which priorities the last one had."""
+        self._seen = set()
+
     def show_steps(self, by_priority: Mapping[int, int]) -> None:
-        """Show them, the first to be served above; one priority alone needs no bars."""
-        steps = tuple(sorted(by_priority.items())) if len(by_priority) > 1 else ()
+        """Show those that were ever seen, the first to be served above; 0 alone needs no bars."""
+        self._seen |= {step for step, n in by_priority.items() if n}
+        seen = sorted(self._seen) if self._seen - {0} else []
+        steps = tuple((step, by_priority.get(step, 0)) for step in seen)
+        self.setVisible(bool(steps))
         if steps == self._steps:
             return
         if len(steps) != len(self._steps):
