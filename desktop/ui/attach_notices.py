@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from desktop.engine.api import StackSnapshot
 from desktop.ui.notices import Notice
@@ -23,7 +23,7 @@ def attach_notices(
         notices.append(_mute_notice(mute, ask))
     gaps = [gap for gap in snapshot.gaps if not any(name in gap and "no events" in gap for name in mute)]
     if gaps:
-        notices.append(_gaps_notice(gaps, show))
+        notices.append(gaps_notice(gaps, show))
     return tuple(notices)
 
 
@@ -35,7 +35,8 @@ def _mute_notice(names: list[str], ask: Callable[[], None]) -> Notice:
     return Notice(MUTE, text, "warn", (("Ask for their events", "primary", ask),))
 
 
-def _gaps_notice(gaps: list[str], show: Callable[[str], None]) -> Notice:
+def gaps_notice(gaps: Sequence[str], show: Callable[[str], None]) -> Notice:
+    """What the record does not know, and why; of several the first, with a way to all."""
     first, *more = gaps
     if not more:
         return Notice(GAPS, first, "warn")

@@ -9,7 +9,7 @@ from functools import partial
 from PySide6.QtCore import QObject
 
 from desktop.engine.api import DeskError, Leftover, PrunePlan, ServiceSnapshot, StackSnapshot, State
-from desktop.ui.attach_notices import attach_notices
+from desktop.ui.attach_notices import attach_notices, gaps_notice
 from desktop.ui.notices import Notice, Notices
 from desktop.ui.page import Shell
 from desktop.ui.run_commands import RunCommands
@@ -38,7 +38,10 @@ class Attention(QObject):
         services += [s for s in (snapshot.broker and snapshot.broker.service, snapshot.web) if s]
         loops = [self._loop(s) for s in services if s.state is State.CRASH_LOOP]
         ask = self._shell.commands["attach.events"].trigger
-        self.notices.sync((*left, *loops, *attach_notices(snapshot, ask, self._show_gaps)))
+        attached = attach_notices(snapshot, ask, self._show_gaps)
+        record = snapshot.gaps if not snapshot.attached else ()
+        gaps = (gaps_notice(record, self._show_gaps),) if record else ()
+        self.notices.sync((*left, *loops, *attached, *gaps))
         if snapshot.started_at is not None:
             self.notices.drop(PORT)
 

@@ -482,3 +482,22 @@ def test_over_its_room_is_said_in_words_and_by_the_bar(open_page: Open, stopped:
     assert page.bar.value() == page.bar.maximum()
     assert page.bar.accessibleName() == "Room that runs take: 871 MiB of 60.0 MiB, over the cap"
     assert QAccessible.queryAccessibleInterface(page.table) is not None
+
+
+def test_what_the_record_does_not_know_is_said_above(
+    make_window: Callable[..., Window], stopped: FakeDesk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_window(stopped, pages=PAGES, page="overview")
+    assert "attach-gaps" not in window.notices.shown
+    plain = stopped.snapshot
+    gaps = (
+        "The stack file of this run is not understood here.",
+        "Nothing is recorded now: the disk is full.",
+    )
+    monkeypatch.setattr(stopped, "snapshot", lambda: replace(plain(), gaps=gaps[1:]))
+    qtbot.waitUntil(lambda: "attach-gaps" in window.notices.shown)
+    assert window.notices.shown["attach-gaps"].text == gaps[1]
+    monkeypatch.setattr(stopped, "snapshot", lambda: replace(plain(), gaps=gaps))
+    qtbot.waitUntil(lambda: window.notices.shown["attach-gaps"].text == f"{gaps[0]} And 1 more note.")
+    monkeypatch.setattr(stopped, "snapshot", plain)
+    qtbot.waitUntil(lambda: "attach-gaps" not in window.notices.shown)
