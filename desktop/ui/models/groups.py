@@ -39,7 +39,7 @@ def _percent(group: TaskGroup) -> str:
     if not group.failures:
         return "0"
     part = share(group) * 100
-    return f"{group.failures:,}  ({part:.1f} %)" if part >= 0.05 else f"{group.failures:,}  (< 0.1 %)"
+    return f"{group.failures:,}  ·  {part:.1f} %" if part >= 0.05 else f"{group.failures:,}  ·  < 0.1 %"
 
 
 def _spread(part: str, key: str, word: str) -> GroupColumn:
@@ -50,18 +50,19 @@ def _spread(part: str, key: str, word: str) -> GroupColumn:
     what = {"wait": "Wait", "run": "Run"}[part]
     how = {"max": "the longest", "p50": "half of them took no longer"}.get(key, f"{key[1:]} % took no longer")
     # The first of four names what all of them measure.
-    head, wide = (f"{what} {word}", 80) if key == "p50" else (word, 66)
+    head, wide = (f"{what} {word}", 78) if key == "p50" else (word, 62)
     return GroupColumn(f"{part}-{key}", head, wide, value, lambda g: fine(value(g)), f"{what} time: {how}")
 
 
+_CLICK = "Enter or a click lists its tasks"
 _ENDS = "FAILURE and LOST, and their share of those that are over"
 COLUMNS = (
     GroupColumn("name", "Name", 220, lambda g: g.name, lambda g: g.name, ""),
-    GroupColumn("count", "Tasks", 68, lambda g: g.count, lambda g: f"{g.count:,}", "All that match"),
+    GroupColumn("count", "Tasks", 76, lambda g: g.count, lambda g: f"{g.count:,}", "All that match"),
     GroupColumn(
         "over", "Over", 70, lambda g: g.over, lambda g: f"{g.over:,}", "Nothing more is expected of them"
     ),
-    GroupColumn("failures", "Failures", 100, share, _percent, _ENDS),
+    GroupColumn("failures", "Failures", 118, share, _percent, _ENDS),
     GroupColumn(
         "twice",
         "Ran twice",
@@ -71,7 +72,7 @@ COLUMNS = (
         "Without having asked for it",
     ),
     *(_spread(part, key, key) for part in ("wait", "run") for key in ("p50", "p95", "p99", "max")),
-    GroupColumn("cpu", "CPU", 74, lambda g: g.cpu, lambda g: fine(g.cpu), "Processor time, all together"),
+    GroupColumn("cpu", "CPU", 88, lambda g: g.cpu, lambda g: fine(g.cpu), "Processor time, all together"),
 )
 
 
@@ -129,8 +130,8 @@ class GroupModel(QAbstractTableModel):
             return column.text(group)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _LEFT if column.key == "name" else _RIGHT
-        if role == Qt.ItemDataRole.ToolTipRole and column.key == "name":
-            return f"{group.name}\nEnter or a click lists its tasks"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{group.name}: {column.text(group)}" if index.column() else f"{group.name}\n{_CLICK}"
         return None
 
     def headerData(self, section: int, way: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -61,7 +61,7 @@ class TasksPage(Page):
         record = self.list.record
         if record is None or record.live:
             return self.shell.bridge.snapshot.t
-        return record.span()[1]
+        return self.list.whole.span[1]
 
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         record = self.shell.desk.record()

@@ -6,7 +6,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
-from desktop.engine.api import TaskRow
+from desktop.engine.api import TaskRow, TaskState
 from desktop.ui import fonts
 from desktop.ui.models.task_columns import COLUMNS, so_far
 from desktop.ui.models.tasks import TaskModel
@@ -19,8 +19,9 @@ _SELECTED = QStyle.StateFlag.State_Selected
 _MIDDLE = Qt.AlignmentFlag.AlignVCenter
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | _MIDDLE)
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | _MIDDLE)
-_MUTED = {"queue", "id", "number", "received", "started", "ended", "sent"}
+_MUTED = {"error", "queue", "id", "number", "received", "started", "ended", "sent"}
 _ELIDE = {"name": Qt.TextElideMode.ElideMiddle}  # a task's name ends with what it does
+_BAD = (TaskState.FAILURE, TaskState.LOST)  # of another end the error was an earlier attempt's
 _END = Qt.TextElideMode.ElideRight
 _REMEMBERED = 5_000  # texts as they fit
 _BARS = (0.62, 0.8, 0.5, 0.7)  # widths of what stands for words that are not there yet
@@ -85,7 +86,13 @@ class TaskCell(QStyledItemDelegate):
         text = column.text(row, self._model.now)
         if not text:
             return
-        ink = "bad" if column.key == "error" else "muted" if column.key in _MUTED else "text"
+        ink = (
+            ("bad" if row.state in _BAD else "muted")
+            if column.key == "error"
+            else "muted"
+            if column.key in _MUTED
+            else "text"
+        )
         if column.key == "attempts":
             ink = "muted"  # one, as it should be
         if so_far(row, column.key):

@@ -146,6 +146,7 @@ class FilterBar(QWidget):
 
     def clear(self) -> None:
         """Let everything pass."""
+        self.text_in.setCurrentIndex(self.text_in.findData(TextIn.ANYWHERE))
         self.choose(TaskFilter())
 
     def start_search(self, where: TextIn | None = None) -> None:

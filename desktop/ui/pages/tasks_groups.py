@@ -22,7 +22,7 @@ from desktop.ui.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
 _ROW, _PAD, _BAR = 34, 8, 3
-_LEAST = 160  # px of the names
+_LEAST = 150  # px of the names
 _NARROW = ((1150, "over"),)  # px below which it goes: it differs from the count only while they run
 _OPENS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 

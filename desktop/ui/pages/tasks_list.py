@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.engine.api import (
-    Band,
     DeskError,
     Record,
     TaskColumn,
@@ -23,10 +21,11 @@ from desktop.ui.models.tasks import TaskModel
 from desktop.ui.page import Shell
 from desktop.ui.pages.tasks_columns import TaskColumns
 from desktop.ui.pages.tasks_filter import FilterBar
-from desktop.ui.pages.tasks_graph import SERIES, RunGraph
+from desktop.ui.pages.tasks_graph import RunGraph
 from desktop.ui.pages.tasks_groups import GroupTable
 from desktop.ui.pages.tasks_hand import TaskHand
 from desktop.ui.pages.tasks_table import TaskTable
+from desktop.ui.pages.tasks_whole import WholeRun
 from desktop.ui.widgets.containers import Card, row
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import ElidedLabel, label
@@ -54,13 +53,13 @@ class TaskListView(QWidget):
         self.columns = TaskColumns(self.table, memory)
         self.filters = FilterBar(shell.commands)
         self.graph, self.groups = RunGraph(), GroupTable()
+        self.whole = WholeRun(shell, self.graph, self.filters)
         self.hand = TaskHand(self.table, self.filters, shell)
         self._wanted: int | None = None  # the number of the task that stays chosen in the next answer
         self._turns = 0
         self._shown_version = self._groups_version = -1
         self._grouping = 0  # generation of what is asked for by name
         self._late = QTimer(self, singleShot=True, interval=_PATIENCE)
-        self._resized = QTimer(self, singleShot=True, interval=80)
         self._make_head()
         self._make_stage()
         self._lay_out()
@@ -125,8 +124,6 @@ class TaskListView(QWidget):
         self.filters.changed.connect(self._filter)
         self.filters.text.left.connect(self._go_to_list)
         self.graph.chosen.connect(self.filters.choose_span)
-        self.graph.width_changed.connect(self._resized.start)
-        self._resized.timeout.connect(self._read_graph)
         self.groups.wanted.connect(self._only_name)
         self.mode.chosen.connect(self._show_mode)
         self.newer.clicked.connect(self.go_to_newest)
@@ -140,6 +137,7 @@ class TaskListView(QWidget):
         if record is self.record:
             return
         self.record = record
+        self.whole.show_record(record)
         self._shown_version = self._groups_version = -1
         self.model.show_record(record)
         self._read_slow()
@@ -167,26 +165,12 @@ class TaskListView(QWidget):
         if self.record is None or self.record.version() == self._shown_version:
             return
         self._shown_version = self.record.version()
-        self.shell.bridge.run(self.record.facets(), self.filters.show_facets, self._ignore, self)
-        self._read_graph()
+        self.whole.read()
         if self.mode.current == "groups":
             self._read_groups()
 
     def _ignore(self, _error: DeskError) -> None:
-        """The list itself has told of a record that cannot be read."""
-
-    def _read_graph(self) -> None:
-        record = self.record
-        if record is None:
-            return
-        since, until = record.span()
-        asked = record.series(SERIES, since, until, self.graph.buckets(until - since))
-
-        def show(bands: Mapping[str, Band]) -> None:
-            if record is self.record:
-                self.graph.show_bands((since, until), bands, record.marks())
-
-        self.shell.bridge.run(asked, show, self._ignore, self)
+        """The list itself tells of a record that cannot be read."""
 
     # -- questions
 
