@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -9,7 +10,7 @@ import threading
 import time
 import zlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ class Front:
         self._version = 1
         self._data_version = self._asked_version()
         self._known: dict[str, Any] = {}
+        self._asks: dict[str, Callable[[], Any]] = {
+            "meta": self._read_meta,
+            "marks": self._read_marks,
+            "series": self._read_series,
+            "span": self._read_span,
+        }
         self._size = (0.0, 0)  # (until when it is good, bytes)
         self._closed = False
         try:
@@ -41,11 +48,16 @@ class Front:
             raise schema.unreadable(path, error) from error
 
     def close(self) -> None:
-        """Answers stay what they were."""
+        """Let go of the database; answers stay what they are now."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._connection.close()
+            if self._closed:
+                return
+            with contextlib.suppress(sqlite3.Error):
+                self._look()
+                for key in self._asks:
+                    self._answer(key)
+            self._closed = True
+            self._connection.close()
 
     def version(self) -> int:
         """Grows with each commit."""
@@ -102,33 +114,22 @@ class Front:
         """In the order in which they were first recorded."""
         with self._lock:
             self._look()
-            if "series" not in self._known:
-                rows = self._connection.execute("SELECT name FROM series ORDER BY id")
-                self._known["series"] = tuple(name for (name,) in rows)
-            return tuple(self._known["series"])
+            return tuple(self._answer("series"))
 
     def marks(self) -> tuple[Mark, ...]:
         """Oldest first."""
         with self._lock:
             self._look()
-            if "marks" not in self._known:
-                rows = self._connection.execute("SELECT t, kind, service, text FROM mark ORDER BY t, row")
-                known = set(MarkKind)
-                self._known["marks"] = tuple(
-                    Mark(t, MarkKind(kind), service, text) for t, kind, service, text in rows if kind in known
-                )
-            return tuple(self._known["marks"])
+            return tuple(self._answer("marks"))
 
     def span(self) -> tuple[float, float]:
         """From the beginning, or the first beat, to the last thing of which a time is known."""
         with self._lock:
             self._look()
-            if "span" not in self._known:
-                self._known["span"] = self._span()
-            first, last = self._known["span"]
+            first, last = self._answer("span")
             return first, last
 
-    def _span(self) -> tuple[float, float]:
+    def _read_span(self) -> tuple[float, float]:
         ask = self._connection.execute
         meta = self._meta()
         moments = [meta.get("began"), meta.get("ended")]
@@ -150,12 +151,28 @@ class Front:
         known = [float(moment) for moment in moments if moment is not None]
         return (min(known), max(known)) if known else (0.0, 0.0)
 
+    def _answer(self, key: str) -> Any:
+        if key not in self._known:
+            self._known[key] = self._asks[key]()
+        return self._known[key]
+
     def _meta(self) -> dict[str, Any]:
-        if "meta" not in self._known:
-            rows = self._connection.execute("SELECT key, value FROM meta")
-            self._known["meta"] = {key: json.loads(value) for key, value in rows}
-        known: dict[str, Any] = self._known["meta"]
+        known: dict[str, Any] = self._answer("meta")
         return known
+
+    def _read_meta(self) -> dict[str, Any]:
+        rows = self._connection.execute("SELECT key, value FROM meta")
+        return {key: json.loads(value) for key, value in rows}
+
+    def _read_marks(self) -> tuple[Mark, ...]:
+        rows = self._connection.execute("SELECT t, kind, service, text FROM mark ORDER BY t, row")
+        known = set(MarkKind)
+        return tuple(
+            Mark(t, MarkKind(kind), service, text) for t, kind, service, text in rows if kind in known
+        )
+
+    def _read_series(self) -> tuple[str, ...]:
+        return tuple(name for (name,) in self._connection.execute("SELECT name FROM series ORDER BY id"))
 
     def _look(self) -> None:
         """Forget what was read when something was written since."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from binascii import hexlify
 from collections.abc import Callable
@@ -36,15 +37,9 @@ class IdSearch:
             self._mask = longer
         if self._places:
             self._find(connection, check)
-        first = self._chunk * CHUNK
-        own = connection.execute(
-            f"SELECT row, id FROM task WHERE row > ? AND flags & {OWN_ID} AND instr(lower(id), ?)",
-            (first, self._needle),
-        )
-        while batch := own.fetchmany(1000):
-            check()
-            for row, _ in batch:
-                self._mask[row - 1] = True
+        counts = connection.execute("SELECT value FROM meta WHERE key = 'counts'").fetchone()
+        if counts is not None and json.loads(counts[0]).get("own_ids"):
+            self._find_own(connection, check)
         self._chunk = rows // CHUNK
         return self._mask
 
@@ -58,6 +53,16 @@ class IdSearch:
             hits = self._hits(hexlify(raw))
             # The empty places of the last chunk are zeros: no task is there, and nobody asks for them.
             self._mask.reshape(-1, CHUNK)[[chunk for chunk, _ in batch]] = hits.reshape(len(batch), CHUNK)
+
+    def _find_own(self, connection: sqlite3.Connection, check: Callable[[], None]) -> None:
+        """Ids that are no UUIDs; what stands for them among the packed ones is a digest."""
+        own = connection.execute(
+            f"SELECT row, id FROM task WHERE row > ? AND flags & {OWN_ID}", (self._chunk * CHUNK,)
+        )
+        while batch := own.fetchmany(1000):
+            check()
+            for row, task_id in batch:
+                self._mask[row - 1] = self._needle in task_id.lower()
 
     def _hits(self, text: bytes) -> NDArray[np.bool_]:
         """Which of the ids in a row of hexadecimal digits, 32 each, have it."""

@@ -13,6 +13,7 @@ from desktop.engine.record import schema
 from desktop.engine.record.recall import Recall
 
 T = TypeVar("T")
+_STEPS = 20_000  # of SQLite's machine, between two looks at whether anybody still waits: under a millisecond
 
 
 class Cancelled(Exception):
@@ -26,10 +27,15 @@ class Hand:
         self.connection = schema.open_to_read(path)
         self.recall = Recall(self.connection)
         self.future: Future[Any] | None = None
+        # Long statements ask too. `interrupt` would not do: it is lost just before a statement begins.
+        self.connection.set_progress_handler(self._cancelled, _STEPS)
+
+    def _cancelled(self) -> bool:
+        return self.future is not None and self.future.cancelled()
 
     def check(self) -> None:
         """Raises Cancelled when nobody waits any more; long work calls it every few milliseconds."""
-        if self.future is not None and self.future.cancelled():
+        if self._cancelled():
             raise Cancelled
 
 
@@ -73,10 +79,6 @@ class Jobs:
     def _over(self, future: Future[Any]) -> None:
         with self._lock:
             self._open.discard(future)
-            if future.cancelled():
-                for hand in self._hands:
-                    if hand.future is future:
-                        hand.connection.interrupt()
 
     def _hand(self) -> Hand:
         hand: Hand | None = getattr(self._local, "hand", None)
@@ -109,14 +111,12 @@ class Jobs:
     def _with_hand(self, future: Future[T], work: Callable[[Hand], T]) -> T:
         """Run it on one state of the database, whatever is written meanwhile."""
         hand = self._hand()
-        with self._lock:
-            hand.future = future
+        hand.future = future
         try:
             hand.check()
             hand.connection.execute("BEGIN")
             return work(hand)
         finally:
-            with self._lock:
-                hand.future = None
+            hand.future = None
             if hand.connection.in_transaction:
                 hand.connection.execute("COMMIT")

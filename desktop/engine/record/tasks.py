@@ -73,6 +73,7 @@ class TaskRows:
     def __init__(self, reader: sqlite3.Connection, counts: Mapping[str, Any]) -> None:
         self._states = [int(counts.get("states", {}).get(state, 0)) for state in STATES]
         self._twice = int(counts.get("ran_twice", 0))
+        self._own_ids = int(counts.get("own_ids", 0))
         self._words = {text: number for number, text in reader.execute("SELECT id, text FROM word")}
         self._words[""] = 0
         self._last = int(reader.execute("SELECT coalesce(max(row), 0) FROM task").fetchone()[0])
@@ -238,9 +239,9 @@ class TaskRows:
         self._twice += (flags & TWICE > 0) - (chunk.flags[place] & TWICE > 0)
 
     def counts(self) -> dict[str, Any]:
-        """For `meta`: how many tasks there are, by state, and how many ran twice."""
+        """For `meta`: how many tasks there are, by state, how many ran twice and have no UUID."""
         states = {str(state): count for state, count in zip(STATES, self._states, strict=True) if count}
-        return {"tasks": self._last, "states": states, "ran_twice": self._twice}
+        return {"tasks": self._last, "states": states, "ran_twice": self._twice, "own_ids": self._own_ids}
 
     def _set_texts(
         self, task: Task, chunk: Chunk, place: int, now: tuple[int, int, int]
@@ -290,6 +291,7 @@ class TaskRows:
         self._seen.add(hashed)
         if isinstance(stored, str):
             chunk.flags[place] = OWN_ID
+            self._own_ids += 1
         chunk.ids[16 * place : 16 * place + 16] = ids.key16(stored)
         chunk.ids_changed = True
         return stored
