@@ -69,7 +69,7 @@ def _as_dict(run: RunInfo) -> dict[str, Any]:
 def _row(run: RunInfo) -> tuple[str, ...]:
     lasted = (run.ended if run.ended is not None else time.time()) - run.began
     counts = (run.tasks, run.failed, run.lost, run.ran_twice)
-    unsure = not run.complete and not run.tasks
+    unsure = bool(run.problem) or (not run.complete and not run.tasks)
     return (
         run.folder.name,
         run.stack,

@@ -318,6 +318,16 @@ def _pack(window: Any) -> None:
     future.doing, future.share = "Copying the database", 0.42
 
 
+def _of_run(at: int, verb: str) -> Callable[[Any], object]:
+    """A verb on one of the fake's runs."""
+
+    def act(window: Any) -> object:
+        window.run_commands.choose(window.bridge.desk.kept_runs[at])
+        return window.commands[f"run.{verb}"].trigger()
+
+    return act
+
+
 def _small_cap(window: Any) -> None:
     from desktop.ui.pages.runs_dialogs import CapDialog
 
@@ -375,8 +385,8 @@ SHOTS = (
     Shot("calm-runs-packing", "runs", crowd, _pack),
     Shot("calm-runs-cap", "runs", calm, _small_cap),
     Shot("calm-runs-over", "runs", calm, _over_the_cap, StackState.STOPPED),
-    Shot("calm-runs-note", "runs", calm, lambda w: (w.page.table.selectRow(1), w.run_commands.note())),
-    Shot("calm-runs-delete", "runs", calm, lambda w: (w.page.table.selectRow(4), w.run_commands.delete())),
+    Shot("calm-runs-note", "runs", calm, _of_run(1, "note")),
+    Shot("calm-runs-delete", "runs", calm, _of_run(4, "delete")),
     Shot("recorded-runs", "runs", recorded, lambda w: w.page.table.selectRow(1), StackState.STOPPED),
     Shot("recorded-overview", "overview", recorded, lambda w: None, StackState.STOPPED),
     Shot("calm-broken-file", "overview", calm, _open_failed, StackState.STOPPED),

@@ -81,7 +81,7 @@ def _read(folder: Path, live: bool, counts: bool) -> dict[str, Any]:
                 "versions": _words(meta.get("versions")),
                 **dict(zip(("tasks", "failed", "lost", "ran_twice"), counted, strict=True)),
             }
-        except (sqlite3.Error, ValueError, TypeError) as error:
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
             raise schema.unreadable(path, error) from error
     if isinstance(meta.get("stack"), str):
         found["stack"] = meta["stack"]

@@ -156,7 +156,7 @@ class RunModel(QAbstractTableModel):
                 return memory(run.size)
             case 9:  # NOTE
                 return run.note
-        if not run.complete and not run.tasks:
+        if run.problem or (not run.complete and not run.tasks):
             return _UNSURE
         figure = {TASKS: run.tasks, FAILED: run.failed, LOST: run.lost, TWICE: run.ran_twice}[column]
         return f"{figure:,}"
