@@ -115,7 +115,10 @@ def asked(now: float, verb: str) -> Callable[[Any], object]:
 
     def act(window: Any) -> None:
         record = shown(window, now)
-        _open(window, record, record.number_of(TaskState.ACTIVE))
+        moment = record.moment()
+        workers = record.made.columns(moment.count)["worker"][: moment.count]
+        active = (moment.state == CODE[TaskState.ACTIVE]) & (workers == 0)  # w1: it has processes to end
+        _open(window, record, int(np.flatnonzero(active)[-1]) + 1)
         window.commands[f"task.{verb}"].trigger()
 
     return act

@@ -107,7 +107,7 @@ class TaskModel(QAbstractTableModel):
         self._windows.put(0, page.rows, page.newest)
         self._count(page)
         self.matching, self.newer = page.matching, 0
-        self._upto = page.newest if self.held else None
+        self._upto = (page.newest or None) if self.held else None
         self._seen = (0, min(self.matching, WINDOW))
         self.endResetModel()
         self._set_asked(None)

@@ -129,6 +129,7 @@ class FilterBar(QWidget):
         self.queues.choose(chosen.queues)
         if chosen.text != self.text.text().strip():
             self.text.setText(chosen.text)
+            self.text.setCursorPosition(0)
         if chosen.text or self.text_in.currentData() is None:
             self.text_in.setCurrentIndex(self.text_in.findData(chosen.text_in))
         self._since, self._until, self._load = chosen.since, chosen.until, chosen.load

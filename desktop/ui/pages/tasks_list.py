@@ -76,6 +76,7 @@ class TaskListView(QWidget):
         self.newer = QPushButton()
         self.newer.setProperty("kind", "primary")
         self.newer.setToolTip("Go to the newest (Home)")
+        self.newer.setAccessibleName("Show new tasks (Home)")
         for part in (self.searching, self.cancel, self.newer):
             part.hide()
 
