@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import TaskFilter, TaskState
+from desktop.ui.models.windows import WINDOW
 from desktop.ui.pages.tasks import TasksPage
 from desktop.ui.window import Window
 from tests.support.fake_record import FakeRecord
@@ -200,3 +201,15 @@ def test_groups_follow_the_filter(page: TasksPage, record: FakeRecord, qtbot: Qt
     qtbot.waitUntil(lambda: page.list.groups.groups.rowCount() == 2)
     assert {page.list.groups.groups.group(at).name for at in range(2)} == names
     assert record.called("groups")[-1] == (TaskFilter(queues=frozenset({"mail"})),)
+
+
+def test_rows_that_did_not_change_are_not_drawn_again(
+    page: TasksPage, record: FakeRecord, qtbot: QtBot
+) -> None:
+    changed: list[int] = []
+    page.list.model.dataChanged.connect(lambda first, _last: changed.append(first.row()))
+    record.version_ahead += 1  # something else was written
+    page.list.model.refresh()
+    settled(page, qtbot)
+    assert changed == []
+    assert record.called("tasks")[-1][1:] == (0, WINDOW), "it did look"

@@ -235,11 +235,13 @@ class TaskModel(QAbstractTableModel):
     def _take_fresh(self, at: int, page: TaskPage) -> None:
         if self.held:
             return  # a hand was laid on the list meanwhile
-        for k in range(0, len(page.rows), WINDOW):
-            self._windows.put(at + k // WINDOW, page.rows[k : k + WINDOW], page.newest)
+        parts = range(0, len(page.rows), WINDOW)
+        put = self._windows.put
+        differs = [put(at + k // WINDOW, page.rows[k : k + WINDOW], page.newest) for k in parts]
         self._count(page)
         self._resize(page.matching)
-        self._changed(*self._seen)
+        if any(differs):
+            self._changed(*self._seen)
         self.refreshed.emit()
 
     def _refresh_cells(self, record: Record) -> None:

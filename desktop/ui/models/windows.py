@@ -23,14 +23,17 @@ class Windows:
         self._rows.clear()
         self._newest.clear()
 
-    def put(self, at: int, rows: Sequence[TaskRow], newest: int) -> None:
-        """Take a window."""
-        self._rows[at] = list(rows)
+    def put(self, at: int, rows: Sequence[TaskRow], newest: int) -> bool:
+        """Take a window; whether it differs from what was there."""
+        new = list(rows)
+        differs = self._rows.get(at) != new
+        self._rows[at] = new
         self._newest[at] = newest
         self._rows.move_to_end(at)
         while len(self._rows) > _KEPT:
             gone, _ = self._rows.popitem(last=False)
             del self._newest[gone]
+        return differs
 
     def keep_only(self, at: int) -> None:
         """Forget every window but this."""

@@ -150,7 +150,7 @@ class TaskListView(QWidget):
         self._hold()
         if self._turns % _FRESH == 0 and self.stage.currentWidget() is not self.groups:
             self.model.refresh()
-            if self.record is not None and self.record.live:
+            if any(not task.state.over for task in self.model.known(*self.table.sight())):
                 self.table.viewport().update()  # what runs has run a little longer
         if self._turns % _SLOW == 0:
             self._read_slow()
