@@ -64,6 +64,10 @@ def test_a_rejection_is_one_end_although_celery_tells_two() -> None:
     lines = taken(received("a", T), event("task-started", T, uuid="a"), failed, rejected)
     ends = [line for line in lines if line["k"] == "ended"]
     assert [(end["state"], end["requeue"], end["traceback"]) for end in ends] == [("REJECTED", False, "why")]
+    early = taken(received("a", T), event("task-started", T, uuid="a"), failed)
+    assert early[-1]["state"] == "REJECTED", "acknowledged early, nothing more is told"
+    older = taken(received("a", T), event("task-started", T, uuid="a"), rejected)
+    assert older[-1]["state"] == "REJECTED", "Celery before 5.7"
 
 
 def test_a_time_limit_that_puts_the_message_back_is_one_end() -> None:
@@ -256,7 +260,7 @@ def test_a_gap_of_one_worker_grows_and_is_one() -> None:
 def test_why_the_connection_ended(before: Opened, after: Opened, why: str) -> None:
     gaps = Gaps()
     assert gaps.opened(before) is False
-    gaps.broke(T + 1)
+    gaps.broke(T + 1, T + 0.5)
     assert gaps.all[0].sentence().startswith("Since ")
     assert gaps.opened(after) is True
     assert why in gaps.all[0].sentence()
@@ -269,7 +273,7 @@ def test_what_counters_miss_in_a_break_belongs_to_the_break() -> None:
     translator, gaps = Translator(), Gaps()
     translator.take([heartbeat(T)], T)
     gaps.opened(Opened(T, 0, "a"))
-    gaps.broke(T + 10)
+    gaps.broke(T + 10, T + 10)
     gaps.opened(Opened(T + 11, 1, "a"))
     gaps.short(translator.nodes["w1@there"], Short(1234, T + 9.5, T + 12))
     (gap,) = gaps.all

@@ -70,13 +70,15 @@ class Gaps:
         self.changed: list[Gap] = []  # since somebody last took them
         self._number = 0
         self._open: Gap | None = None
+        self._last = 0.0
         self._cuts: int | None = None
         self._server = ""
 
-    def broke(self, last: float) -> None:
-        """The connection ended; the last event came through at the moment `last`."""
+    def broke(self, t: float, last: float) -> None:
+        """The connection ended at `t`; the last event came through at the moment `last`."""
+        self._last = last
         if self._open is None:
-            self._open = self._new(last, None, BROKEN)
+            self._open = self._new(t, None, BROKEN)
 
     def opened(self, opened: Opened) -> bool:
         """A connection stands; True when it is not the first."""
@@ -86,7 +88,7 @@ class Gaps:
             if opened.server and self._server and opened.server != self._server:
                 gap.why = RESTARTED
             elif opened.cuts is not None and self._cuts is not None and opened.cuts > self._cuts:
-                gap.why = SLOW
+                gap.why, gap.since = SLOW, self._last  # what was kept for us then is gone
             self.changed.append(gap)
         self._cuts, self._server = opened.cuts, opened.server
         return gap is not None

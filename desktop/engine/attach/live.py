@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 BEAT = 0.25  # seconds between two looks at what the recorder tells
 MARKS_KEPT = 1000
 ABOUT = "Started by somebody else: watched, and never stopped from here."
-_NOTHING: Mapping[str, Any] = {"nodes": [], "hidden": [], "gaps": [], "answered": 0, "problem": ""}
+_NOTHING: Mapping[str, Any] = {"nodes": [], "hidden": [], "gaps": [], "answered": 0, "problem": "", "listening": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,11 @@ class AttachedLive:
         """What the recorder told last of workers and gaps."""
         return self.feed.told.attached or _NOTHING
 
+    @property
+    def listening(self) -> bool:
+        """Events are, or were, heard: what is missed from now on is known to be."""
+        return bool(self.told()["listening"])
+
     def workers(self) -> int:
         """How many have answered or were heard."""
         return max(int(self.told()["answered"]), len(self.states.seen))
@@ -155,7 +160,7 @@ class AttachedLive:
         """The stack as a whole."""
         if self.ended:
             return StackState.STOPPED
-        if not self.feed.told.attached:
+        if not self.listening:
             return StackState.STARTING
         bad = (State.SILENT, State.EXITED)
         troubled = self.problem or any(one.state in bad for one in self.states.seen.values())

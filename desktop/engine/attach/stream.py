@@ -119,6 +119,7 @@ class EventStream:
         now = time.time()
         return {
             "connected": self.connected,
+            "listening": self._opened_at > 0.0,
             "problem": self.problem,
             "events": self.events,
             "unknown": self._answers.unknown if self._answers is not None else 0,
@@ -162,7 +163,7 @@ class EventStream:
         except ValueError:
             # Only a broken connection brings what is no RESP: what follows makes no sense either.
             self._frames = Frames(self._pattern)
-            self.gaps.broke(self._last)
+            self.gaps.broke(arrived, self._last)
             return
         take = self._translator.take
         for payload in payloads:
@@ -177,7 +178,7 @@ class EventStream:
     def _turn(self, item: Opened | Broke) -> None:
         self._frames = Frames(self._pattern)
         if isinstance(item, Broke):
-            self.gaps.broke(self._last)
+            self.gaps.broke(item.t, self._last)
             return
         self._opened_at = item.t
         if self.gaps.opened(item) and self._answers is not None:

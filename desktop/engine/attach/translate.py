@@ -44,7 +44,6 @@ class Translator:
         self.expected: dict[tuple[str, int], dict[str, Running]] = {}  # (node, pid) → what it ran before us
         self._starts: dict[str, int] = {}
         self._named: dict[tuple[str, int], int] = {}  # (node, pid) → the start that it was given
-        self._rejected: dict[str, tuple[str, str | None]] = {}  # error, traceback
         self._lines: list[Line] = []
         self._of_task: dict[str, Callable[[Node, Event], None]] = {
             "task-received": self._on_received,
@@ -252,19 +251,19 @@ class Translator:
 
     def _on_failed(self, node: Node, event: Event) -> None:
         error, traceback = event.get("exception") or "", event.get("traceback")
-        if error.startswith(_REJECTED):  # Celery 5.7 tells both, one after the other
-            self._rejected[event["uuid"]] = error, traceback
-            return
-        self._ended(node, event, "FAILURE", error, traceback)
+        if error.startswith(_REJECTED):  # of a late acknowledgement `task-rejected` follows, else nothing
+            self._ended(node, event, "REJECTED", error, traceback, requeue=False)
+        else:
+            self._ended(node, event, "FAILURE", error, traceback)
 
     def _on_retried(self, node: Node, event: Event) -> None:
         self._ended(node, event, "RETRY", event.get("exception"), event.get("traceback"))
 
     def _on_rejected(self, node: Node, event: Event) -> None:
-        error, traceback = self._rejected.pop(event["uuid"], (None, None))
-        if event["uuid"] not in node.running and error is None and event.get("requeue"):
-            return  # put back after its end was told (a time limit), or before it began
-        self._ended(node, event, "REJECTED", error, traceback, requeue=bool(event.get("requeue")))
+        requeue = bool(event.get("requeue"))
+        if event["uuid"] in node.running or (event["uuid"] in node.received and not requeue):
+            self._ended(node, event, "REJECTED", None, None, requeue=requeue)
+        # Else its end was told already, or it goes back before it began.
 
     def _on_revoked(self, node: Node, event: Event) -> None:
         task_id = event["uuid"]

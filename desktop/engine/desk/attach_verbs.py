@@ -51,7 +51,7 @@ class AttachVerbs:
         reach.check(options)
         live = self._loop.ask(lambda: self._begin_to_watch(options)).result()
         until = time.monotonic() + HEARD_WITHIN
-        while time.monotonic() < until and not live.workers() and not live.ended:
+        while time.monotonic() < until and not (live.listening and live.workers()) and not live.ended:
             time.sleep(0.05)
         workers, address = live.workers(), options.address
         if workers:
