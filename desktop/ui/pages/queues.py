@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
@@ -30,6 +32,7 @@ class QueuesPage(Page):
         self.sum, self.list, self.detail = SumStrip(), QueueList(), QueueDetail(shell)
         self.hint = label("", "small", "muted")
         self._turns = 0
+        self._seen, self._seen_at = shell.bridge.snapshot, time.monotonic()
         self.off = EmptyState("queue", "", "", shell.commands.button("stack.start", "primary"))
         self.none = EmptyState("queue", "", "")
         self._stage = QStackedWidget()
@@ -69,12 +72,26 @@ class QueuesPage(Page):
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         self.shell.queue_commands.show_snapshot(snapshot)  # the buttons of a new queue need its verbs
         self._show_stage(snapshot)
-        self.hint.setText(summary(snapshot.queues))
-        self.sum.show_balance(snapshot.balance)
+        over = "" if self._up else ", when it stopped"
+        self.hint.setText(f"{summary(snapshot.queues)}{over}")
+        self.sum.show_balance(snapshot.balance, over=not self._up)
         self.list.show_queues(snapshot.queues, snapshot.state, snapshot.t)
         queue = self._queue(self.list.current)
         if queue is not None:
             self.detail.show_queue(queue, snapshot)
+
+    @property
+    def _up(self) -> bool:
+        """Whether there is a broker to ask."""
+        snapshot = self.shell.bridge.snapshot
+        return snapshot.state is not StackState.STOPPED and snapshot.recorded is None
+
+    def _now(self) -> float:
+        """The present: a snapshot of which nothing but the time changed stays the old one."""
+        snapshot = self.shell.bridge.snapshot
+        if snapshot is not self._seen:
+            self._seen, self._seen_at = snapshot, time.monotonic()
+        return snapshot.t + time.monotonic() - self._seen_at
 
     def _show_stage(self, snapshot: StackSnapshot) -> None:
         anything = any(q.waiting + q.reserved + q.active + q.scheduled + q.stranded for q in snapshot.queues)
@@ -98,11 +115,12 @@ class QueuesPage(Page):
             self._stage.setCurrentIndex(2)
 
     def tick(self) -> None:
-        snapshot, desk = self.shell.bridge.snapshot, self.shell.desk
+        desk = self.shell.desk
         queue = self._queue(self.list.current)
         if queue is None or self._stage.currentIndex() != 2:
             return
-        self.detail.tick(desk, queue, snapshot.t)
+        self.sum.tick()
+        self.detail.tick(desk, queue, self._now(), self._up)
         if self._turns % _SPARK_EVERY == 0:
             self.list.show_sparks(lambda name: list(desk.series(f"depth:{name}", _SPARK_SECONDS).v))
         self._turns += 1

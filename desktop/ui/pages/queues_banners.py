@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
 from desktop.engine.api import Held, QueueSnapshot, StackSnapshot, WorkerSnapshot
 from desktop.ui import icons
 from desktop.ui.page import Shell
 from desktop.ui.pages.queues_places import unserved
+from desktop.ui.pages.workers_detail import VerbButton
 from desktop.ui.queue_commands import consume_key, stranded_of
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.flow_layout import FlowLayout
@@ -159,7 +160,7 @@ class StrandedBanner(Banner):
             self._queue = queue.name
             key = f"queue.restore:{queue.name}"
             known = key in self._shell.commands
-            self.take_buttons([_restore_button(self._shell, key)] if known else [])
+            self.take_buttons([VerbButton(self._shell.commands, key, "Bring back now")] if known else [])
         self._held = stranded_of([queue])
         self.tick(now)
         self.setVisible(bool(self._held))
@@ -185,13 +186,3 @@ def stranded_sentence(held: Held, now: float) -> str:
         return f"{whose}: back in {duration(last)}."
     begin = f"the first is back in {duration(first)}" if first > 0 else "the first may be back any moment"
     return f"{whose}: {begin}, the last in {duration(last)}."
-
-
-def _restore_button(shell: Shell, key: str) -> QPushButton:
-    verb = shell.commands[key]
-    button = QPushButton("Bring back now")
-    button.setAccessibleName(verb.text())
-    button.setToolTip(verb.toolTip())
-    icons.set_icon(button, "restart")
-    button.clicked.connect(verb.trigger)
-    return button

@@ -142,14 +142,14 @@ class QueueDetail(Column):
         if other or self._shown % _SLOW == 0:
             self.held.show_queue(queue, snapshot.t)
 
-    def tick(self, desk: Desk, queue: QueueSnapshot, now: float) -> None:
-        """One of ten turns a second."""
+    def tick(self, desk: Desk, queue: QueueSnapshot, now: float, up: bool) -> None:
+        """One of ten turns a second; `up`: there is a broker to ask."""
         self.stranded.tick(now)
         if self._turns % _SPARK_EVERY == 0:
             self.flow.tick(desk, queue.name)
         if self._turns % _SLOW == 0 and queue.stranded:
             self.held.show_queue(queue, now)
-        self.messages.tick(queue.waiting)
+        self.messages.tick(queue.waiting, up)
         self._turns += 1
 
     def refresh(self) -> None:

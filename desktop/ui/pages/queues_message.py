@@ -67,6 +67,7 @@ class MessageDialog(Dialog):
         self.arguments.setTabChangesFocus(True)
         column.addWidget(self.arguments, 1)
         column.addLayout(self._buttons())
+        self.shut.setFocus()
 
     def _facts(self, queue: str) -> QGridLayout:
         grid = QGridLayout()
@@ -83,11 +84,10 @@ class MessageDialog(Dialog):
         self.copy, self.task = QPushButton("Copy id"), QPushButton("Open task")
         icons.set_icon(self.copy, "copy")
         icons.set_icon(self.task, "task")
-        close = QPushButton("Close")
+        close = self.shut = QPushButton("Close")
         for button in (self.copy, self.task, close):
             button.setAccessibleName(button.text())
         close.setDefault(True)
-        close.setFocus()
         self.copy.clicked.connect(self._copy)
         self.task.clicked.connect(self._open_task)
         if "page.tasks" not in self._shell.commands:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
@@ -25,6 +28,7 @@ _WAYS = (
     ("section", False, True),
     ("section", True, True),
 )
+STILL = 1.5  # seconds without a change: the broker is looked at once a second
 SUBMITTED, COPIES, ENDED = "submitted", "copies", "ended"
 _TIPS = {
     SUBMITTED: "tasks that were sent, or were first seen at a worker or in a queue",
@@ -127,9 +131,13 @@ class SumStrip(Card):
 
     wanted = Signal(str)  # the word of a number that was clicked
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(padding=0)
         self.setAccessibleName("Sum over all queues")
+        self._clock = clock
+        self._balance: Balance | None = None
+        self._moved = 0.0  # when a number changed last
+        self._over = False
         self.body.setContentsMargins(8, 8, 14, 8)
         self.body.setSpacing(4)
         words = (SUBMITTED, COPIES, *(place.value for place in Place), ENDED)
@@ -157,16 +165,26 @@ class SumStrip(Card):
         self.body.addLayout(line)
         self.body.addLayout(self._below)
 
-    def show_balance(self, balance: Balance | None) -> None:
-        """Show where all messages are; without a balance there is nothing to show."""
+    def show_balance(self, balance: Balance | None, over: bool = False) -> None:
+        """Show where all messages are; without a balance there is nothing to show. `over`: nothing runs."""
         self.setVisible(balance is not None)
+        if balance != self._balance:
+            self._balance, self._moved = balance, self._clock()
+        self._over = over
         if balance is None:
             return
         for word, cell in self.cells.items():
             cell.show_number(getattr(balance, word), balance.lost if word == ENDED else 0)
         for part in self._copies:
             part.setVisible(balance.copies > 0)
-        tone, verdict, sentence = judge(balance)
+        self.tick()
+
+    def tick(self) -> None:
+        """Judge it anew: a difference is loud once nothing has moved for a moment."""
+        if self._balance is None:
+            return
+        still = self._clock() - self._moved >= STILL
+        tone, verdict, sentence = judge(self._balance, still, self._over)
         self.verdict.set_tone(tone, verdict, sentence or "Every submitted task is in one of these places.")
         self.verdict.updateGeometry()
         if sentence != self.sentence.text():
@@ -202,10 +220,12 @@ class SumStrip(Card):
             self._below.setContentsMargins(0, 0, 0, 0)
 
 
-def judge(balance: Balance) -> tuple[Tone, str, str]:
+def judge(balance: Balance, still: bool, over: bool = False) -> tuple[Tone, str, str]:
     """Tone, verdict, and the sentence where the sum does not hold though nothing moves."""
     off = balance.difference
-    if not balance.exact:
+    if over and not balance.exact:
+        return Tone.IDLE, "When it stopped", ""
+    if not balance.exact or (off and not still):
         return Tone.BUSY, "Settling…", ""
     if off > 0:
         return Tone.BAD, f"{off:,} missing", _MISSING

@@ -70,9 +70,10 @@ class RunAxis(TimeAxis):
         self.marks = tuple(marks)
         moved = last != self.last or live != self.live
         self.last, self.live = max(last, self.first), live
+        follows, self.following = self.following, self.following and live
         if moved and self.entire:
             self._show(self.last - self.length, self.last)
-        elif moved and self.following:
+        elif moved and follows:
             self._show(self.last - self.span, self.last)
 
     def advance(self, now: float, marks: Iterable[Mark]) -> None:
