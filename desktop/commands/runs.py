@@ -136,7 +136,7 @@ def prune(older: float | None, size: int | None, most: int | None, yes: bool, dr
     if older is not None or size is not None or most is not None:
         cap = Cap(bytes=size, days=older, runs=most)
     caps.check_cap(cap)
-    plan = caps.plan(cap, catalog.all_runs(counts=False))
+    plan = caps.plan(cap, catalog.all_runs())
     if not plan.runs:
         click.echo(f"Nothing to delete: {caps.told_size(plan.left)} of runs are within {_limits(cap)}.")
         return 0
@@ -188,7 +188,7 @@ def change_cap(size: str | None, days: str | None, most: str | None) -> int:
     if (size, days, most) != (None, None, None):
         caps.write_cap(cap)
     click.echo(f"Cap on old runs: {_limits(cap)}.")
-    over = caps.over_the_cap(caps.plan(cap, catalog.all_runs(counts=False)))
+    over = caps.over_the_cap(caps.plan(cap, catalog.all_runs()))
     if over:
         click.echo(f"{over} `celery-desk runs prune` shows and deletes them.")
     return 0

@@ -71,7 +71,7 @@ class Up:
 
     def _tell_cap(self) -> None:
         """Nothing is deleted by itself; a line says that there is something to look at."""
-        over = over_the_cap(plan(read_cap(), all_runs(counts=False)))
+        over = over_the_cap(plan(read_cap(), all_runs()))
         if over:
             self._say(f"{over} `celery-desk runs prune` shows and deletes them.")
 

@@ -49,12 +49,14 @@ def test_the_list_tells_of_each_run_without_opening_it(desk_home: Path) -> None:
     assert not runs[0].clean
 
 
-def test_counts_are_read_anew_when_the_database_has_grown(desk_home: Path) -> None:
+def test_counts_that_are_none_are_no_obstacle(desk_home: Path) -> None:
     folder = small_run(tasks=10, failed=1)
-    assert info_of(folder).tasks == 10
-    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection, connection:
-        connection.execute("DELETE FROM task WHERE row > 4")
-    assert info_of(folder).tasks == 4
+    for harm, said in (("'[]'", ""), ('\'{"states": {"FAILURE": []}}\'', "cannot be read")):
+        with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection, connection:
+            connection.execute(f"UPDATE meta SET value = {harm} WHERE key = 'counts'")
+        told = info_of(folder)
+        assert told.tasks == 0
+        assert said in told.problem
 
 
 def test_a_run_without_a_database_is_listed_with_what_is_known(desk_home: Path) -> None:

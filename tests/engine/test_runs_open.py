@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -219,6 +221,16 @@ def test_a_stack_file_that_is_not_understood_hides_no_task(desk: LocalDesk) -> N
     assert shown.workers == ()
     assert "not understood here" in shown.gaps[0]
     assert sum(states(desk).values()) == 5
+
+
+@pytest.mark.parametrize("harm", ["'\"soon\"'", "'[]'", "'{'"])
+def test_a_record_that_makes_no_sense_is_refused_and_let_go(desk: LocalDesk, harm: str) -> None:
+    folder = small_run()
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection, connection:
+        connection.execute(f"UPDATE meta SET value = {harm} WHERE key = 'began'")
+    with pytest.raises(DeskError, match="cannot be read"):
+        desk.open_run(folder).result(LONG)
+    assert desk.snapshot().recorded is None
 
 
 def test_a_run_that_is_recorded_elsewhere_is_refused_and_packed(desk: LocalDesk, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ class RunVerbs:
     def _plan(self, cap: Cap | None) -> PrunePlan:
         wanted = caps.read_cap() if cap is None else cap
         caps.check_cap(wanted)
-        return caps.plan(wanted, catalog.all_runs(counts=False), self._shown_folders())
+        return caps.plan(wanted, catalog.all_runs(), self._shown_folders())
 
     def set_cap(self, cap: Cap) -> Future[PrunePlan]:
         def remember() -> PrunePlan:

@@ -47,11 +47,15 @@ class OpenedRun:
     """Reads a run folder, read only. `close` lets go of it."""
 
     def __init__(self, folder: Path, record: Record) -> None:
-        """Raises DeskError where the record cannot be read."""
+        """Takes the record over, and closes it also where it cannot be read: then it raises DeskError."""
         self.folder, self.record = folder, record
         self.info = info_of(folder)
         self._graphs: Mapping[str, Series] = {}
-        self._snapshot = _moment(folder, record, record.facets().result(_PATIENCE))
+        try:
+            self._snapshot = _moment(folder, record, record.facets().result(_PATIENCE))
+        except BaseException:
+            record.close()
+            raise
         self.logs = RecordedLogs(folder / "logs")
         threading.Thread(target=self._read_graphs, name="run-graphs", daemon=True).start()
 
@@ -121,7 +125,7 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
 
 def read_spec(folder: Path) -> tuple[StackSpec, str]:
     """The stack as it was run, and why it cannot be told where this version does not understand its file."""
-    name = info_of(folder, counts=False).stack
+    name = info_of(folder).stack
     try:
         return parse_stack((folder / STACK).read_text(encoding="utf-8")), ""
     except DeskError as error:

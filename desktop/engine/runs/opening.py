@@ -24,6 +24,13 @@ from desktop.engine.runs.unpack import check_zip, unpack
 
 LOCK = "lock"
 _YOUNG = 60.0  # seconds
+_FACTS: tuple[tuple[str, type | tuple[type, ...], bool], ...] = (
+    ("began", (int, float), True),
+    ("ended", (int, float), False),
+    ("stack", str, False),
+    ("counts", dict, False),
+    ("versions", dict, False),
+)
 
 
 @dataclass(slots=True)
@@ -41,6 +48,7 @@ class Place:
         if needs_completing(self.folder):
             complete(self.folder, progress)
         progress.doing("Opening the record")
+        check_facts(self.folder)
         return RunReader.open(self.folder, live=False)
 
     def close(self) -> None:
@@ -97,6 +105,19 @@ def _check_folder(folder: Path) -> None:
         schema.open_to_read(folder / DATABASE).close()
 
 
+def check_facts(folder: Path) -> None:
+    """That the database says of itself what every record does. Raises DeskError: it may come from anybody."""
+    path = folder / DATABASE
+    with contextlib.closing(schema.open_to_read(path)) as connection:
+        try:
+            meta = read_meta(connection)
+        except (sqlite3.Error, ValueError) as error:
+            raise schema.unreadable(path, error) from error
+    for key, kinds, needed in _FACTS:
+        if (needed or key in meta) and not isinstance(meta.get(key), kinds):
+            raise schema.unreadable(path, ValueError(f"its {key} is {str(meta.get(key))[:40]!r}"))
+
+
 # -- what was unpacked
 
 
@@ -127,7 +148,7 @@ def needs_completing(folder: Path) -> bool:
             meta = read_meta(connection)
             if meta.get("clean") is True:
                 return False
-            return "ended" not in meta or seems_to_run(connection) or behind(folder, connection)
+            return "ended" not in meta or seems_to_run(meta) or behind(folder, connection)
         except (sqlite3.Error, ValueError) as error:
             raise schema.unreadable(path, error) from error
 
