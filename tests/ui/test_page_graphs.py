@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QToolButton
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import DeskError, Mark, MarkKind, Series, StackState
+from desktop.ui.models.task_words import filter_of
 from desktop.ui.page import PAGES
 from desktop.ui.pages.graphs import GraphsPage
 from desktop.ui.pages.graphs_panels import FIRST, PANELS, names_of
@@ -213,7 +214,12 @@ def test_tasks_of_the_stretch(open_page: Open, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(page.shell, "go", lambda key, about="": went.append((key, about)))
     page.axis.show(page.axis.last - 60, page.axis.last - 30)
     page.shell.commands["graphs.tasks"].trigger()
-    assert went == [("tasks", f"span:{page.axis.since:.3f}:{page.axis.until:.3f}")]
+    ((where, about),) = went
+    assert where == "tasks"
+    chosen = filter_of(about)
+    assert chosen is not None
+    assert (chosen.since, chosen.until) == (pytest.approx(page.axis.since), pytest.approx(page.axis.until))
+    assert filter_of("span:now:then") is None
 
 
 # -- what is asked

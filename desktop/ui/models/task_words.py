@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 
@@ -70,10 +71,14 @@ def _either(words: list[str]) -> str:
     return listed(words).replace(" and ", " or ") if len(words) > 1 else "".join(words)
 
 
+_SPAN = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
+
+
 def filter_of(text: str) -> TaskFilter | None:
     """The filter of words such as "state:stranded queue:mail"; None where it is something else (a task's id).
 
-    Known: state, name, queue, worker, load, text, and "twice". Words of one kind are joined by "or".
+    Known: state, name, queue, worker, load, text, "span:<since>:<until>" (seconds since the epoch), and
+    "twice". Words of one kind are joined by "or".
     """
     chosen, some = TaskFilter(), False
     for word in text.split():
@@ -89,6 +94,8 @@ def filter_of(text: str) -> TaskFilter | None:
             chosen = replace(chosen, load=int(value))
         elif kind == "text" and value:
             chosen = replace(chosen, text=value)
+        elif kind == "span" and (ends := _SPAN.fullmatch(value)):
+            chosen = replace(chosen, since=float(ends[1]), until=float(ends[2]))
         else:
             return None
         some = True
