@@ -18,6 +18,7 @@ from desktop.engine.record.table import Mask
 from desktop.engine.record.texts import PER_BLOCK
 
 _BATCH = 64  # chunks or blocks between two looks at whether anybody still waits
+_FEW_TEXTS = 3_000  # that are looked up one by one
 _REMEMBERED = 4  # searches whose results are kept and brought up to date
 _NAMES = [name for name, _ in TEXTS]
 _COLUMNS = {
@@ -94,6 +95,9 @@ class Search:
         by_chunk = found.mask.reshape(-1, CHUNK)
         columns = [_NAMES.index(name) for name in _COLUMNS[found.where]]
         newest = connection.execute("SELECT max(version) FROM task_texts").fetchone()[0] or 0
+        if not found.texts.any():  # a text that comes later is told of by a chunk that changes later
+            found.version = newest
+            return
         changed = connection.execute(
             "SELECT chunk, data FROM task_texts WHERE version > ? ORDER BY chunk", (found.version,)
         )
@@ -106,9 +110,22 @@ class Search:
 
     def _find_earlier(self, connection: sqlite3.Connection, found: _Found) -> None:
         """Mark the tasks with such a text in an attempt before the last."""
-        kinds = [_EARLIER_KINDS[name] for name in _COLUMNS[found.where] if name in _EARLIER_KINDS]
-        for text, task, kind in connection.execute("SELECT text, task, kind FROM earlier_text"):
-            if found.texts[text] and kind in kinds:
+        kinds = {_EARLIER_KINDS[name] for name in _COLUMNS[found.where] if name in _EARLIER_KINDS}
+        texts = np.flatnonzero(found.texts)
+        if not kinds or not len(texts):
+            return
+        if len(texts) <= _FEW_TEXTS:
+            rows = [
+                row
+                for text in texts.tolist()
+                for row in connection.execute(
+                    "SELECT text, task, kind FROM earlier_text WHERE text = ?", (text,)
+                )
+            ]
+        else:
+            rows = connection.execute("SELECT text, task, kind FROM earlier_text").fetchall()
+        for text, task, kind in rows:
+            if kind in kinds and found.texts[text]:
                 found.mask[task - 1] = True
 
 
