@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from desktop.cli import main
+from desktop.commands.attach import VARIABLES, url_of
 from desktop.engine.api import TaskQuery
 from desktop.engine.record.reader import RunReader
 from tests.engine.attach_support import Dispatcher, dispatcher
@@ -65,7 +67,7 @@ def worker(valkey: ValkeyServer) -> Iterator[Dispatcher]:
 
 
 def test_a_stack_is_watched_and_recorded_until_ctrl_c(valkey: ValkeyServer, worker: Dispatcher) -> None:
-    command = Command("-", "--json", stdin=f"{valkey.url}\n")
+    command = Command("-", "--json", "--for", "60", stdin=f"{valkey.url}\n")
 
     def told(state: str) -> bool:
         worker.heartbeat()
@@ -93,11 +95,12 @@ def test_a_stack_is_watched_and_recorded_until_ctrl_c(valkey: ValkeyServer, work
     assert not [f for f in folder.rglob("*") if f.is_file() and valkey.password.encode() in f.read_bytes()]
 
 
-def test_it_ends_by_itself_and_takes_the_url_of_the_environment(valkey: ValkeyServer) -> None:
-    command = Command("--json", "--for", "0", CELERY_BROKER_URL=valkey.url)
-    code, errors = command.ended()
-    assert (code, errors) == (0, "")
-    assert command.lines[0]["broker_url"].endswith(f"{valkey.port}/0")
+def test_the_url_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://one/0")
+    assert url_of(None) == "redis://one/0"
+    monkeypatch.setenv("CELERY_DESK_URL", "redis://two/0")
+    assert url_of(None) == "redis://two/0"
+    assert url_of("redis://three/0") == "redis://three/0"
 
 
 @pytest.mark.parametrize(
@@ -109,9 +112,20 @@ def test_it_ends_by_itself_and_takes_the_url_of_the_environment(valkey: ValkeySe
         (("redis://:geheim@127.0.0.1:1/0",), 1, "cannot be reached"),
     ],
 )
-def test_what_cannot_be_attached_to_is_told(words: tuple[str, ...], code: int, says: str) -> None:
-    found, errors = Command(*words, CELERY_BROKER_URL="", CELERY_DESK_URL="").ended()
-    assert found == code
-    assert says in errors
-    assert "Traceback" not in errors
-    assert "geheim" not in errors
+def test_what_cannot_be_attached_to_is_told(
+    words: tuple[str, ...],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
+    with pytest.raises(SystemExit) as ended:
+        main(["attach", *words])
+    said = capsys.readouterr()
+    assert ended.value.code == code
+    assert says in said.err
+    assert "Traceback" not in said.err
+    assert "geheim" not in said.err + said.out
