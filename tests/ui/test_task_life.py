@@ -86,7 +86,16 @@ def test_a_stranded_message_reaches_to_when_it_comes_back() -> None:
     assert life is not None
     assert life.until == 160.0
     assert life.lanes[-1].stretches[-1].phase is Phase.STRANDED
-    assert story(detail, 120.0) == "Its message was delivered to w2, which is gone. It may be delivered again in 40 s."
+    gone = "Its message was delivered to w2, which is gone."
+    assert story(detail, 120.0) == f"{gone} It may be delivered again in 40 s."
+    assert story(detail, 170.0).endswith("when a living worker next looks for such messages.")
+
+
+def test_a_task_that_waits_for_its_retry_waits_on() -> None:
+    row = TaskRow(1, "a", "t", TaskState.WAITING, "celery", "w1", sent=100.0, attempts=1)
+    retry = AttemptRow("w1", 1, 41, 100.5, 100.2, 101.0, "RETRY")
+    detail = TaskDetail(row, "", "", attempts=(retry,), deliveries=(Delivery(100.2, "w1", 1),))
+    assert ("", "waiting", 101.0, 130.0) in phases(detail, 130.0)
 
 
 def test_a_task_of_which_nothing_is_known_has_no_life() -> None:
