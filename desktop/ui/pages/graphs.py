@@ -14,6 +14,7 @@ from desktop.ui.page import Page, Shell
 from desktop.ui.pages.graphs_bar import GraphsBar, PanelChips
 from desktop.ui.pages.graphs_panels import FIRST, PANELS, Names, names_of
 from desktop.ui.pages.graphs_reader import SeriesReader, Wish
+from desktop.ui.present import Present
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_bands import BandChart
 from desktop.ui.widgets.chart_span import RunAxis
@@ -36,6 +37,7 @@ class GraphsPage(Page):
         self._record: Record | None = None
         self._names = Names((), (), frozenset(), ())
         self._turns = 0
+        self._present = Present(shell.bridge)
         self._register()
         self.bar = GraphsBar(shell.commands, self.axis)
         self.chips = PanelChips(self._remembered())
@@ -170,7 +172,7 @@ class GraphsPage(Page):
 
     def _span(self, record: Record) -> tuple[float, float]:
         first, last = record.span()
-        return first, max(last, self.shell.bridge.snapshot.t) if record.live else last
+        return first, max(last, self._present.now()) if record.live else last
 
     def _marks(self, record: Record) -> tuple[Mark, ...]:
         return self.shell.bridge.snapshot.marks if record.live else record.marks()
@@ -193,7 +195,7 @@ class GraphsPage(Page):
             self._read_names(record)
         if not (record.live or self.axis.live):
             return
-        _, last = self._span(record)
+        last = self._present.now() if record.live else record.span()[1]
         self.axis.grow(last, record.live, self._marks(record))
         if record.live:
             self.reader.append(self.shell.desk, last)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
@@ -13,6 +11,7 @@ from desktop.ui.page import Page, Shell
 from desktop.ui.pages.queues_detail import QueueDetail
 from desktop.ui.pages.queues_list import QueueList, summary
 from desktop.ui.pages.queues_sum import COPIES, ENDED, SUBMITTED, SumStrip
+from desktop.ui.present import Present
 from desktop.ui.widgets.containers import row
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import label
@@ -32,7 +31,7 @@ class QueuesPage(Page):
         self.sum, self.list, self.detail = SumStrip(), QueueList(), QueueDetail(shell)
         self.hint = label("", "small", "muted")
         self._turns = 0
-        self._seen, self._seen_at = shell.bridge.snapshot, time.monotonic()
+        self._present = Present(shell.bridge)
         self.off = EmptyState("queue", "", "", shell.commands.button("stack.start", "primary"))
         self.none = EmptyState("queue", "", "")
         self._stage = QStackedWidget()
@@ -86,13 +85,6 @@ class QueuesPage(Page):
         snapshot = self.shell.bridge.snapshot
         return snapshot.state is not StackState.STOPPED and snapshot.recorded is None
 
-    def _now(self) -> float:
-        """The present: a snapshot of which nothing but the time changed stays the old one."""
-        snapshot = self.shell.bridge.snapshot
-        if snapshot is not self._seen:
-            self._seen, self._seen_at = snapshot, time.monotonic()
-        return snapshot.t + time.monotonic() - self._seen_at
-
     def _show_stage(self, snapshot: StackSnapshot) -> None:
         anything = any(q.waiting + q.reserved + q.active + q.scheduled + q.stranded for q in snapshot.queues)
         stopped = snapshot.state is StackState.STOPPED and not anything
@@ -120,7 +112,7 @@ class QueuesPage(Page):
         if queue is None or self._stage.currentIndex() != 2:
             return
         self.sum.tick()
-        self.detail.tick(desk, queue, self._now(), self._up)
+        self.detail.tick(desk, queue, self._present.now(), self._up)
         if self._turns % _SPARK_EVERY == 0:
             self.list.show_sparks(lambda name: list(desk.series(f"depth:{name}", _SPARK_SECONDS).v))
         self._turns += 1
