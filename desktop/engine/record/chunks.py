@@ -87,10 +87,14 @@ class Chunks:
 
     def _load(self, number: int) -> Chunk:
         found = self._reader.execute(
+            # A chunk of tasks of which only their sender told has no texts yet.
             "SELECT facts.data, ids.data, task_texts.data FROM facts JOIN ids USING (chunk)"
-            " JOIN task_texts USING (chunk) WHERE chunk = ?",
+            " LEFT JOIN task_texts USING (chunk) WHERE chunk = ?",
             (number,),
         ).fetchone()
+        if found is not None:
+            facts, packed, texts = found
+            found = (facts, packed, texts if texts is not None else bytes(TEXT_BYTES))
         return Chunk(number, found)
 
     def drain(self, batch: int, committed: int) -> tuple[list[tuple[int, int, bytes]], ...]:

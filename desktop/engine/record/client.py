@@ -27,7 +27,13 @@ MODULE = "desktop.engine.record.recorder"
 ANSWER = 0.1  # seconds for which the supervisor waits; it is answered within a few ms, or goes on without
 PATIENCE = 5.0  # seconds for which a verb waits
 FINISH = 20.0  # seconds that a recorder may take to write what is left
-AGAIN = (0.0, 0.5, 2.0, 10.0)  # seconds before a recorder that died is followed by the next, and the next …
+AGAIN = (
+    0.0,
+    0.0,
+    0.5,
+    2.0,
+    10.0,
+)  # seconds before a recorder that died is followed by the next, and the next …
 STEADY = 20.0  # seconds after which it counts as one that lives
 UNSURE = 10.0  # seconds of messages that are told again to the next one: the last may have been lost
 
@@ -109,8 +115,8 @@ class Recorder:
                 if self._closing.is_set():
                     return
                 log.error("the recorder ended (%s); another one is started", process.returncode)
-            deaths = 0 if time.monotonic() - began > STEADY else deaths + 1
-            if self._closing.wait(AGAIN[min(deaths, len(AGAIN) - 1)] if deaths > 1 else 0.0):
+            deaths = 1 if time.monotonic() - began > STEADY else deaths + 1
+            if self._closing.wait(AGAIN[min(deaths, len(AGAIN)) - 1]):
                 return
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -137,12 +143,11 @@ class Recorder:
             again = [packed(("begin", self._begin)), *map(packed, self._standing.values())]
             self._forget_what_is_sure()
             again += [packed(message) for _, message in self._unsure]
-            outgoing, self._outgoing = self._outgoing, queue.SimpleQueue()
-            while not outgoing.empty():
-                if isinstance(left := outgoing.get(), bytes) and self._closing.is_set():
-                    again.append(left)  # the word that ends it
-        for data in again:
-            self._outgoing.put(data)
+            if self._closing.is_set():
+                again.append(packed(("finish",)))
+            self._outgoing = queue.SimpleQueue()
+            for data in again:
+                self._outgoing.put(data)
         writer = threading.Thread(target=self._write, args=(process, self._outgoing), daemon=True)
         writer.start()
         self._read(process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ class Pipe:
         self._in, self._out = incoming, outgoing
         self._unpacker = Unpacker()
         self._left = b""
+        self._heard: deque[Any] = deque()
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_in, False)
         os.set_blocking(self._wake_out, False)
@@ -34,14 +36,16 @@ class Pipe:
             pass  # it is awake
 
     def first(self) -> Any:
-        """The first message; None when the panel has gone."""
-        while not self.ended:
-            for message in self.wait(60.0):
-                return message
-        return None
+        """The first message; None when the panel has gone. Those that came with it are kept for `wait`."""
+        while not self.ended and not self._heard:
+            self._heard.extend(self.wait(60.0))
+        return self._heard.popleft() if self._heard else None
 
     def wait(self, seconds: float) -> Iterator[Any]:
         """Messages that came within this time; ends early when one has come, or at a `wake`."""
+        while self._heard:
+            yield self._heard.popleft()
+            seconds = 0.0
         writing = [self._out] if self._left else []
         ready, writable, _ = select.select([self._in, self._wake_in], writing, [], max(seconds, 0.0))
         if writable:

@@ -33,7 +33,7 @@ log = logging.getLogger("recorder")
 POLL = 0.05  # seconds between two looks at the ledger
 PUSH = 0.1  # between two states
 BEAT = 0.5  # between two commits
-LOCK_TIME = 5.0  # seconds that the recorder of a panel that died may still need
+LOCK_TIME = 2.0  # seconds that the recorder of a panel that died may still need
 LAST_LINES = 0.25  # seconds in which what the panel left comes to its end
 
 
