@@ -204,7 +204,23 @@ def test_a_stopped_stack_is_no_reason_to_shout(open_page: Open) -> None:
     desk.dress = lambda snapshot: replace(lonely(snapshot), state=StackState.STOPPED)
     page.shell.bridge.pull()
     assert not page.detail.unserved.isVisibleTo(page)
-    assert page.detail.pill.word == "Not consumed now"
+    assert page.detail.pill.word == "When it stopped"
+
+
+def test_a_stack_that_stopped_is_asked_for_nothing_more(open_page: Open) -> None:
+    desk = Dressed(with_stranded)
+    page = open_page(desk)
+    assert page.detail.messages.isVisibleTo(page)
+    desk.dress = lambda snapshot: replace(with_stranded(snapshot), state=StackState.STOPPED)
+    page.shell.bridge.pull()
+    before = len(desk.called("messages"))
+    for _ in range(40):
+        page.tick()
+    assert len(desk.called("messages")) == before
+    assert not page.detail.messages.isVisibleTo(page)
+    assert page.detail.stranded.title.text() == "6 messages were stranded when it stopped"
+    assert not page.detail.stranded.buttons.isVisibleTo(page)
+    assert "when it stopped" in page.hint.text()
 
 
 # -- stranded messages

@@ -10,6 +10,7 @@ from desktop.engine.api import QueueSnapshot, StackSnapshot, StackState, TaskSta
 from desktop.ui.page import Page, Shell
 from desktop.ui.pages.queues_detail import QueueDetail
 from desktop.ui.pages.queues_list import QueueList, summary
+from desktop.ui.pages.queues_places import is_up
 from desktop.ui.pages.queues_sum import COPIES, ENDED, SUBMITTED, SumStrip
 from desktop.ui.present import Present
 from desktop.ui.widgets.containers import row
@@ -71,19 +72,13 @@ class QueuesPage(Page):
     def show_snapshot(self, snapshot: StackSnapshot) -> None:
         self.shell.queue_commands.show_snapshot(snapshot)  # the buttons of a new queue need its verbs
         self._show_stage(snapshot)
-        over = "" if self._up else ", when it stopped"
+        over = "" if is_up(snapshot) else ", when it stopped"
         self.hint.setText(f"{summary(snapshot.queues)}{over}")
-        self.sum.show_balance(snapshot.balance, over=not self._up)
+        self.sum.show_balance(snapshot.balance, over=not is_up(snapshot))
         self.list.show_queues(snapshot.queues, snapshot.state, snapshot.t)
         queue = self._queue(self.list.current)
         if queue is not None:
             self.detail.show_queue(queue, snapshot)
-
-    @property
-    def _up(self) -> bool:
-        """Whether there is a broker to ask."""
-        snapshot = self.shell.bridge.snapshot
-        return snapshot.state is not StackState.STOPPED and snapshot.recorded is None
 
     def _show_stage(self, snapshot: StackSnapshot) -> None:
         anything = any(q.waiting + q.reserved + q.active + q.scheduled + q.stranded for q in snapshot.queues)
@@ -112,7 +107,7 @@ class QueuesPage(Page):
         if queue is None or self._stage.currentIndex() != 2:
             return
         self.sum.tick()
-        self.detail.tick(desk, queue, self._present.now(), self._up)
+        self.detail.tick(desk, queue, self._present.now(), is_up(self.shell.bridge.snapshot))
         if self._turns % _SPARK_EVERY == 0:
             self.list.show_sparks(lambda name: list(desk.series(f"depth:{name}", _SPARK_SECONDS).v))
         self._turns += 1

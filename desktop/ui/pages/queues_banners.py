@@ -101,7 +101,7 @@ class UnservedBanner(Banner):
         buttons: list[QWidget] = [
             commands.button(f"worker.start:{name}", "primary")
             for name in down[:2]
-            if f"worker.start:{name}" in commands
+            if f"worker.start:{name}" in commands and commands[f"worker.start:{name}"].isEnabled()
         ]
         keys = [key for name in alive if (key := consume_key(queue, name)) in commands]
         if keys:
@@ -112,7 +112,7 @@ class UnservedBanner(Banner):
                     "Another worker", lambda menu: self._fill(menu, keys[1:]), "chevron-down", "Another", ""
                 )
             )
-        if not buttons and "worker.add" in commands:
+        if not buttons and "worker.add" in commands and commands["worker.add"].isEnabled():
             buttons.append(commands.button("worker.add", "primary"))
         return buttons
 
@@ -152,23 +152,30 @@ class StrandedBanner(Banner):
         super().__init__("warn", "warning")
         self._shell = shell
         self._held: tuple[Held, ...] = ()
-        self._queue = ""
+        self._queue, self._up = "", True
 
-    def show_queue(self, queue: QueueSnapshot, now: float) -> None:
-        """Show it where messages are stranded."""
+    def show_queue(self, queue: QueueSnapshot, now: float, up: bool) -> None:
+        """Show it where messages are stranded; or were, when the broker stopped (not `up`)."""
         if queue.name != self._queue:
             self._queue = queue.name
             key = f"queue.restore:{queue.name}"
             known = key in self._shell.commands
             self.take_buttons([VerbButton(self._shell.commands, key, "Bring back now")] if known else [])
-        self._held = stranded_of([queue])
+        self._held, self._up = stranded_of([queue]), up
+        self.buttons.setVisible(up)
         self.tick(now)
         self.setVisible(bool(self._held))
 
     def tick(self, now: float) -> None:
         """Count down."""
-        if self._held:
-            number = sum(held.stranded for held in self._held)
+        number = sum(held.stranded for held in self._held)
+        if number and not self._up:
+            words = count(number, "message was stranded", "messages were stranded")
+            whose = listed(
+                [f"{h.stranded:,} delivered to {h.worker or 'an unknown worker'}" for h in self._held]
+            )
+            self.say(f"{words} when it stopped", f"{whose}.")
+        elif number:
             words = count(number, "message is stranded", "messages are stranded")
             self.say(words, " ".join(stranded_sentence(held, now) for held in self._held))
 

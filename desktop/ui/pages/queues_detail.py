@@ -11,7 +11,7 @@ from desktop.ui.page import Shell
 from desktop.ui.pages.queues_banners import StrandedBanner, UnservedBanner
 from desktop.ui.pages.queues_list import age
 from desktop.ui.pages.queues_messages import MessagesCard
-from desktop.ui.pages.queues_places import MEANING, Place, PlacesBar, PlaceSwatch, numbers_of, unserved
+from desktop.ui.pages.queues_places import MEANING, Place, PlacesBar, PlaceSwatch, is_up, numbers_of, unserved
 from desktop.ui.pages.queues_tables import HeldTable, PriorityBars
 from desktop.ui.pages.workers_detail import VerbButton
 from desktop.ui.states import Tone
@@ -136,11 +136,14 @@ class QueueDetail(Column):
         self._shown += 1
         self._say_consumers(queue, snapshot)
         self.unserved.show_queue(queue, snapshot)
-        self.stranded.show_queue(queue, snapshot.t)
+        up = is_up(snapshot)
+        self.stranded.show_queue(queue, snapshot.t, up)
+        self.messages.setVisible(up)
         self.places.show_queue(queue)
         self.flow.show_queue(queue, snapshot.t)
         if other or self._shown % _SLOW == 0:
             self.held.show_queue(queue, snapshot.t)
+            self.held.setVisible(up or bool(self.held.model.rows))
 
     def tick(self, desk: Desk, queue: QueueSnapshot, now: float, up: bool) -> None:
         """One of ten turns a second; `up`: there is a broker to ask."""
@@ -149,7 +152,8 @@ class QueueDetail(Column):
             self.flow.tick(desk, queue.name)
         if self._turns % _SLOW == 0 and queue.stranded:
             self.held.show_queue(queue, now)
-        self.messages.tick(queue.waiting, up)
+        if up:
+            self.messages.tick(queue.waiting)
         self._turns += 1
 
     def refresh(self) -> None:
@@ -204,4 +208,4 @@ class QueueDetail(Column):
         elif queue.consumers:
             self.pill.set_tone(Tone.GOOD, count(len(queue.consumers), "consumer"))
         else:
-            self.pill.set_tone(Tone.IDLE, "Not consumed now")
+            self.pill.set_tone(Tone.IDLE, "Not consumed now" if is_up(snapshot) else "When it stopped")

@@ -23,7 +23,6 @@ from desktop.ui.words import duration, memory
 PAGE = 100
 EVERY = 2.0  # seconds between two readings while somebody looks
 _ROWS = 12  # shown before the table scrolls within itself
-_NO_BROKER = "the broker does not run"
 _EMPTY = ("()", "[]", "{}", "")
 
 
@@ -167,24 +166,12 @@ class MessagesCard(Card):
         self._size()
         self.read()
 
-    def tick(self, waiting: int, up: bool) -> None:
+    def tick(self, waiting: int) -> None:
         """One of ten turns a second: reads every few seconds, and soon when the queue filled or ran empty."""
-        if not up:
-            self._rest()
-            return
         turned = (waiting > 0) != (self.total > 0)
         due = time.monotonic() - self._read_at
         if self._asked is None and (due >= EVERY or (turned and due >= 0.3)):
             self.read()
-
-    def _rest(self) -> None:
-        """There is no broker to ask."""
-        if self.model.messages or self.fresh.text() != _NO_BROKER:
-            self._asked, self.total = None, 0
-            self.model.show_messages((), 0.0)
-            self.fresh.setText(_NO_BROKER)
-            set_tone(self.fresh, "muted")
-            self._size()
 
     def read(self) -> None:
         """Read this page now."""

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from desktop.engine.api import Balance, QueueSnapshot, StackState
+from desktop.engine.api import Balance, QueueSnapshot, StackSnapshot, StackState
 from desktop.ui.theme import Theme
 
 _LEAST = 4.0  # px: one message among a million is still seen
@@ -47,6 +47,11 @@ _UP = (StackState.RUNNING, StackState.TROUBLED)
 def numbers_of(counted: QueueSnapshot | Balance) -> dict[Place, int]:
     """How many are where."""
     return {place: getattr(counted, place.value) for place in Place}
+
+
+def is_up(snapshot: StackSnapshot) -> bool:
+    """Whether there is a broker to ask; of a stack that stopped and of a recorded run only the end is told."""
+    return snapshot.state is not StackState.STOPPED and snapshot.recorded is None
 
 
 def unserved(queue: QueueSnapshot, state: StackState) -> bool:
