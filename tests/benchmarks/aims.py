@@ -52,6 +52,34 @@ AIMS = (
         for pool in POOLS
     ),
     Aim("CPU for each line of the ledger that is read, µs", "probe.ledger.us_per_line", most=10.0),
+    Aim(
+        "attached: CPU for each event, account and database with it, µs",
+        "attach.ours.steady.cpu_us_per_event",
+        most=15.0,
+        peer="attach.flower.steady.cpu_us_per_event",
+        peer_is="by Flower",
+    ),
+    Aim(
+        "attached: lost of a flood of 100,000 events, %",
+        "attach.ours.flood.lost_percent",
+        most=0.0,
+        peer="attach.flower.flood.lost_percent",
+        peer_is="by Flower",
+    ),
+    Aim(
+        "attached: started unseen while frozen, told less than missed",
+        "attach.ours.frozen.untold",
+        most=0.0,
+        peer="attach.ours.frozen.missed",
+        peer_is="were missed",
+    ),
+    Aim(
+        "attached: memory for 10,000 tasks, MiB",
+        "attach.ours.steady.mib_per_10k_tasks",
+        most=1.0,
+        peer="attach.flower.steady.mib_per_10k_tasks",
+        peer_is="in Flower",
+    ),
     Aim("SIGKILL of a worker to its line in `up --json`, ms", "stack.sigkill_to_line_ms", most=20.0),
     Aim(
         "SIGKILL of a worker until it is painted, ms",

@@ -13,6 +13,7 @@ from desktop.engine.attach import stream
 from desktop.engine.attach.crew import Member
 from desktop.engine.attach.options import AttachOptions
 from desktop.engine.attach.reach import heard_elsewhere
+from desktop.engine.attach.reprs import arguments
 from desktop.engine.attach.source import AttachedSource, sentences
 from desktop.engine.attach.states import States
 from desktop.engine.record.recording import Recording
@@ -56,6 +57,26 @@ def test_each_pool_is_understood(
         concurrency=None if bounds or pool is Pool.SOLO else size,
         queues=("celery",),
     )
+
+
+# -- arguments, as events tell them
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "found"),
+    [
+        ("(1, 'two')", "{}", ([1, "two"], {})),
+        ("[{'a': [None, True, 1.5]}]", "{'x': (1,)}", ([{"a": [None, True, 1.5]}], {"x": (1,)})),
+        ("('a long te...',)", "{}", None),
+        ("[1, ...]", "{}", None),
+        ("(<Order 7>,)", "{}", None),
+        ("(b'x',)", "{}", None),
+        ("()", "{1: 2}", None),
+        ("7", "{}", None),
+    ],
+)
+def test_only_whole_and_plain_arguments_are_sent_again(args: str, kwargs: str, found: object) -> None:
+    assert arguments(args, kwargs) == found
 
 
 # -- states

@@ -22,6 +22,7 @@ from desktop.engine.api import (
     TaskState,
     WorkerSnapshot,
 )
+from desktop.engine.attach.reprs import arguments
 from desktop.engine.messages import purge as purges
 from desktop.engine.messages import revoke as revokes
 from desktop.engine.messages.desk_ledger import DESK, write_ids
@@ -212,7 +213,8 @@ class MessageVerbs:
         try:
             args, kwargs = json.loads(detail.args), json.loads(detail.kwargs)
         except ValueError:  # not known, or as Celery's events show them
-            pass
+            if (told := arguments(detail.args, detail.kwargs)) is not None:
+                return told
         else:
             if isinstance(args, list) and isinstance(kwargs, dict):
                 return args, kwargs
