@@ -195,6 +195,7 @@ def _frozen(folder: Path, tasks: int) -> dict[str, Any]:
             "started": started,
             "missed": started - seen,
             "missed_as_told": gap["missed"],
+            "untold": started - seen - gap["missed"],
             "why": gap["why"],
             "noticed_after_ms": round(noticed * 1000),
             "says": reader.recorder.told.gaps[0],
