@@ -450,6 +450,20 @@ def test_an_older_database_is_migrated_once_or_refused(
     store.close(clean=True)
 
 
+def test_a_row_that_cannot_be_stored_holds_up_no_other(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when a sender wrote a number of retries that no column can hold."""
+    tasks = [Task(f"id{n}", "t", received=1.0) for n in range(3)]
+    for task in tasks:
+        task.attempts = [attempt_of(task)]
+    tasks[1].attempts[0].retries = 1 << 70
+    committed(store, *tasks)
+    found = [store.recall(task.id) for task in tasks]
+    assert [len(task.attempts) if task else None for task in found] == [1, 0, 1]
+    assert "left out of the record" in caplog.text
+
+
 def test_a_run_is_not_written_over(tmp_path: Path) -> None:
     Store.create(tmp_path, {}).close(clean=True)
     with pytest.raises(DeskError, match="is there already"):

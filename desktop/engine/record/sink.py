@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections import deque
@@ -11,11 +12,16 @@ from typing import Any
 
 from desktop.engine.api import DeskError
 
+log = logging.getLogger(__name__)
+
 WAITING = 8  # batches that may be handed over and not committed before the caller waits
 STUCK_ROWS = 500_000  # rows in memory, while the database cannot be written, before the record is given up
 LOG_BATCHES = 60  # after so many batches, or rows, the log is moved into the database
 LOG_ROWS = 30_000
 RETRY = 1.0  # seconds
+
+# A row that cannot be stored, as one with a number of more than 64 bits: it must not hold up the others.
+_NO_ROW = (OverflowError, UnicodeError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.DataError)
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -114,7 +120,7 @@ class Sink:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for sql, rows in batch.statements:
-                connection.executemany(sql, rows)
+                self._execute(sql, rows)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -122,6 +128,20 @@ class Sink:
             self.problem = f"The run's database cannot be written: {error}."
             return False
         return True
+
+    def _execute(self, sql: str, rows: Rows) -> None:
+        """All rows, or, where one holds what no column can, all but that one."""
+        self._connection.execute("SAVEPOINT rows")
+        try:
+            self._connection.executemany(sql, rows)
+        except _NO_ROW:
+            self._connection.execute("ROLLBACK TO rows")
+            for row in rows:
+                try:
+                    self._connection.execute(sql, row)
+                except _NO_ROW as error:
+                    log.error("left out of the record: %r: %s", row, error)
+        self._connection.execute("RELEASE rows")
 
     def _move_log(self, batch: Batch) -> None:
         self._log_batches += 1
