@@ -28,7 +28,12 @@ log = logging.getLogger(__name__)
 BEAT = 0.25  # seconds between two looks at what the recorder tells
 MARKS_KEPT = 1000
 ABOUT = "Started by somebody else: watched, and never stopped from here."
-_NOTHING: Mapping[str, Any] = {"nodes": [], "hidden": [], "gaps": [], "answered": 0, "problem": "", "listening": False}
+_NOTHING: Mapping[str, Any] = {
+    **dict.fromkeys(("nodes", "hidden", "gaps"), ()),
+    "answered": 0,
+    "problem": "",
+    "listening": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
