@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -255,9 +256,21 @@ class Recording:
 
 
 def _store(folder: Path, facts: Mapping[str, Any]) -> Store:
-    if (folder / NAME).exists():
+    path = folder / NAME
+    if path.exists() and not _stillborn(path):
         return Store.resume(folder)
+    for left in folder.glob(f"{NAME}*"):
+        left.unlink()
     return Store.create(folder, {**facts, "versions": versions(), "machine": machine()})
+
+
+def _stillborn(path: Path) -> bool:
+    """Its recorder was killed in the moment in which it created the database: nothing is in it."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.Error:
+        return False
 
 
 def _last_marks(folder: Path) -> frozenset[Mark]:
