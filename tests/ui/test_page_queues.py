@@ -103,6 +103,7 @@ def test_choosing_a_row_shows_its_detail_and_reads_its_messages(open_page: Open,
     qtbot.mouseClick(page.list.rows["mail"], LEFT)
     assert page.detail.name == "mail"
     assert desk.called("messages")[-1] == ("mail", 0, PAGE)
+    page.list.rows["mail"].setFocus()
     qtbot.keyClick(page.list.rows["mail"], Qt.Key.Key_Down)
     qtbot.waitUntil(lambda: page.detail.name == "reports")
 

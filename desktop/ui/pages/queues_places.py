@@ -50,7 +50,7 @@ def numbers_of(counted: QueueSnapshot | Balance) -> dict[Place, int]:
 
 
 def is_up(snapshot: StackSnapshot) -> bool:
-    """Whether there is a broker to ask; of a stack that stopped and of a recorded run only the end is told."""
+    """Whether there is a broker to ask; of a stopped stack and of a recorded run only the end is told."""
     return snapshot.state is not StackState.STOPPED and snapshot.recorded is None
 
 
