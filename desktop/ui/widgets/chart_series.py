@@ -22,7 +22,7 @@ class Stroke:
     line: QPolygonF
     high: QPolygonF | None  # edges of the band; None where each bucket has one value
     low: QPolygonF | None
-    area: QPolygonF | None
+    body: QPolygonF | None  # of the band: up and down through each bucket
     single: tuple[float, float] | None = None  # a value that stands alone
 
 
@@ -113,5 +113,14 @@ class Samples:
         line = polygon(*(steps(x, last) if step else (x, last)))
         if not (high > low).any():
             return Stroke(line, None, None, None, single)
-        area = polygon(np.concatenate((x, x[::-1])), np.concatenate((high, low[::-1])))
-        return Stroke(line, polygon(x, high), polygon(x, low), area, single)
+        return Stroke(line, polygon(x, high), polygon(x, low), _zigzag(x, low, high), single)
+
+
+def _zigzag(x: Floats, low: Floats, high: Floats) -> QPolygonF:
+    """Low, high, high, low, low, …: buckets are about a pixel wide, so this fills the band at the cost of a
+    line, a twentieth of that of a filled area.
+    """
+    y = np.empty((len(x), 2))
+    y[::2, 0], y[::2, 1] = low[::2], high[::2]
+    y[1::2, 0], y[1::2, 1] = high[1::2], low[1::2]
+    return polygon(np.repeat(x, 2), y.ravel())

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QTransform
 from desktop.ui.widgets.chart_line import Line, LineStyle
 from desktop.ui.widgets.chart_series import Stroke
 
-_AREA, _EDGE = 46, 150  # alpha of a band and of its edges
+_BODY, _EDGE = 60, 150  # alpha of a band and of its edges
 _DOT = 1.5  # px: radius of a value that stands alone
 
 Strokes = Mapping[str, Sequence[Stroke]]
@@ -36,14 +36,11 @@ def faded(colour: QColor, alpha: int) -> QColor:
 
 
 def _paint_band(painter: QPainter, colour: QColor, stroke: Stroke) -> None:
-    if stroke.area is None or stroke.high is None or stroke.low is None:
+    if stroke.body is None or stroke.high is None or stroke.low is None:
         return
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(faded(colour, _AREA))
-    painter.drawPolygon(stroke.area)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    # The tip of a spike is narrower than a pixel: only its edge is sure to be seen.
+    painter.setPen(_pen(faded(colour, _BODY)))
+    painter.drawPolyline(stroke.body)
     painter.setPen(_pen(faded(colour, _EDGE)))
     painter.drawPolyline(stroke.high)
     painter.drawPolyline(stroke.low)
