@@ -19,6 +19,7 @@ from desktop.engine.ledger.lines import Line, Source, source_of
 from desktop.engine.ledger.records import CUT
 from desktop.engine.ledger.tail import OPEN_FILES, Tail
 from tests.engine.ledger_lines import MAIN, POOL, account_of, ended, line, opened, received, started
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_files_that_come_later_are_found(folder: Path, tail: Tail) -> None:
     pid = os.getpid()
     for number in range(20):  # within one tick of the folder's time stamp, too
         append(folder, f"w{number}.001.{pid}.jsonl", f'{{"k":"x","n":{number}}}\n')
-        assert numbers(tail.poll()) == [number]
+        eventually(lambda wanted=number: numbers(tail.poll()) == [wanted], "it is found")  # type: ignore[misc]
 
 
 def test_a_folder_that_comes_later(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from desktop.engine.api import TaskState
 from desktop.engine.ledger.places import Places
@@ -24,6 +24,7 @@ class Kept:
         self._places = places
         self._recall = recall
         self._over: deque[str] = deque()
+        self._idle: deque[str] = deque()  # tasks that wait, and were recalled
 
     def find(self, task_id: str) -> Task | None:
         """A task that was heard of before."""
@@ -32,6 +33,7 @@ class Kept:
             task = self._recall(task_id)
             if task is not None:
                 self._take_back(task)
+                (self._over if task.over else self._idle).append(task_id)
         return task
 
     def adopt(self, task: Task) -> None:
@@ -60,10 +62,15 @@ class Kept:
                 over.append(task.id)
             elif task.place is TaskState.WAITING and len(tasks) - len(over) > KEPT:
                 del tasks[task.id]
-        while len(over) > KEPT_OVER:
-            task_id = over.popleft()
+        self._shrink(over, changed, lambda task: task.over)
+        self._shrink(self._idle, changed, lambda task: task.place is TaskState.WAITING)
+
+    def _shrink(self, ids: deque[str], changed: Container[str], may_go: Callable[[Task], bool]) -> None:
+        tasks = self.tasks
+        while len(ids) > KEPT_OVER:
+            task_id = ids.popleft()
             known = tasks.get(task_id)
-            if known is not None and known.over and task_id not in changed:
+            if known is not None and task_id not in changed and may_go(known):
                 del tasks[task_id]
 
     def _take_back(self, task: Task) -> None:

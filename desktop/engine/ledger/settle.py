@@ -270,9 +270,8 @@ class Settler:
                 yield task
         if account.places.cell(queue).counts[WAITING] > 0 and account.kept.bounded:
             for written in self._written(queue):
-                known = account.task(written.id)
-                if known is not None and known.place is WAITING:
-                    yield known
+                if written.id not in account.kept.tasks:
+                    yield written
 
     def _doubt(self, task_id: str, about: float) -> int:
         """How many looks in a row have found the same odd thing about a task."""

@@ -15,7 +15,6 @@ from typing import Any
 
 from desktop.engine.api import DeskError, Mark, MarkKind, TaskState
 from desktop.engine.ledger.account import Account
-from desktop.engine.ledger.places import WAITING
 from desktop.engine.ledger.records import Task
 from desktop.engine.ledger.settle import VISIBILITY, Settler
 from desktop.engine.messages.stranded import Stranded
@@ -189,8 +188,8 @@ class Recording:
         else:
             self._store.commit({})
 
-    def close(self, clean: bool) -> None:
-        """Read and write all that there is. `clean`: the run has come to an end by itself."""
+    def close(self, clean: bool, ended: float | None = None) -> None:
+        """Read and write all that there is. `clean`: the run has come to an end by itself, now or `ended`."""
         if self._looker is not None:
             self._looker.stop()
         self.catch_up()
@@ -198,7 +197,7 @@ class Recording:
         self._commit()
         self._source.close()
         try:
-            self._store.close(clean)
+            self._store.close(clean, ended)
         except DeskError as error:
             log.error("%s", error)
 
@@ -228,7 +227,11 @@ class Recording:
         for name, worker in list(self._account.workers.items()):
             if (name, worker.start) not in dead and not attached:
                 self._account.cut(name, start=worker.start, t=worker.heard_at)
-        self.close(clean=False)
+        self.close(clean=False, ended=self._last_heard())
+
+    def _last_heard(self) -> float | None:
+        """When anything was last written into the ledger."""
+        return max((file.stat().st_mtime for file in self._ledger.glob("*.jsonl")), default=None)
 
     # the broker
 
@@ -252,7 +255,7 @@ class Recording:
     def _waiting_in(self, queue: str) -> Iterable[Task]:
         """Of what was written and forgotten."""
         self._commit()
-        return (task for task in self._store.unfinished() if task.place is WAITING and task.queue == queue)
+        return self._store.waiting(queue)
 
 
 def _store(folder: Path, facts: Mapping[str, Any]) -> Store:

@@ -188,14 +188,14 @@ class Store:
         """The tasks that wait in a queue, in the order of their numbers, as they were last committed."""
         return self._recall.waiting(queue)
 
-    def close(self, clean: bool) -> None:
+    def close(self, clean: bool, ended: float | None = None) -> None:
         """Write what is left, and let go of the database. `clean`: the run came to an end by itself.
 
-        Raises DeskError when the last of it could not be written.
+        `ended`: when that was, if it was not now. Raises DeskError when the last of it could not be written.
         """
         self._samples.fold()
         self.put("clean", clean)
-        self.put("ended", time.time())
+        self.put("ended", time.time() if ended is None else ended)
         try:
             self.commit({})
         except DeskError:
