@@ -8,6 +8,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from desktop.engine.api import DeskError
@@ -19,11 +21,21 @@ STUCK_ROWS = 500_000  # rows in memory, while the database cannot be written, be
 LOG_BATCHES = 60  # after so many batches, or rows, the log is moved into the database
 LOG_ROWS = 30_000
 RETRY = 1.0  # seconds
+TOGETHER = (
+    32  # rows of one statement: the interpreter's lock changes hands at each, and costs as much as a row
+)
 
 # A row that cannot be stored, as one with a number of more than 64 bits: it must not hold up the others.
 _NO_ROW = (OverflowError, UnicodeError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.DataError)
 
 Rows = Sequence[tuple[Any, ...]]
+
+
+@lru_cache
+def _of_several(sql: str) -> str | None:
+    """The statement for so many rows at once as `TOGETHER` says, if it has VALUES."""
+    head, values, row = sql.partition(" VALUES")
+    return f"{head} VALUES{', '.join([row] * TOGETHER)}" if values else None
 
 
 @dataclass(slots=True)
@@ -133,7 +145,7 @@ class Sink:
         """All rows, or, where one holds what no column can, all but that one."""
         self._connection.execute("SAVEPOINT rows")
         try:
-            self._connection.executemany(sql, rows)
+            self._all(sql, rows)
         except _NO_ROW:
             self._connection.execute("ROLLBACK TO rows")
             for row in rows:
@@ -142,6 +154,17 @@ class Sink:
                 except _NO_ROW as error:
                     log.error("left out of the record: %r: %s", row, error)
         self._connection.execute("RELEASE rows")
+
+    def _all(self, sql: str, rows: Rows) -> None:
+        several = _of_several(sql) if len(rows) >= TOGETHER else None
+        done = 0
+        if several is not None:
+            done = len(rows) // TOGETHER * TOGETHER
+            for start in range(0, done, TOGETHER):
+                values = list(chain.from_iterable(rows[start : start + TOGETHER]))
+                self._connection.execute(several, values)
+        if done < len(rows):
+            self._connection.executemany(sql, rows[done:])
 
     def _move_log(self, batch: Batch) -> None:
         self._log_batches += 1
