@@ -74,8 +74,8 @@ AIMS = (
         peer_is="were missed",
     ),
     Aim(
-        "attached: memory for 10,000 tasks, MiB",
-        "attach.ours.steady.mib_per_10k_tasks",
+        "attached: memory for 10,000 further tasks, MiB",
+        "attach.ours.steady.further_mib_per_10k_tasks",
         most=1.0,
         peer="attach.flower.steady.mib_per_10k_tasks",
         peer_is="in Flower",

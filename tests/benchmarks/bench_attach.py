@@ -1,7 +1,8 @@
 """Watching a stack through Celery's events: ours beside Flower 2.2, on the same events, in the same run.
 
 `steady`: the events of one made-up run with the broker's limit on slow readers removed, so that nobody
-loses any: CPU time for each event (ours with the account and the run's database), memory for each task.
+loses any: CPU time for each event (ours with the account and the run's database), memory for each task
+(`further`: for each of the second half, when what is taken once has been taken).
 `flood`: 100,000 events as fast as one process can send them (batches of 24, as busy workers send), with the
 broker's own limit: what is lost. `frozen`: our recorder is stopped by SIGSTOP until the broker cuts it off:
 whether that is noticed, and the starts that it says it missed beside those that it did.
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +110,7 @@ def run(quick: bool) -> dict[str, Any]:
     """Every part; each with a broker of its own."""
     if len(CORES) > 1:
         os.sched_setaffinity(0, {CORES[0]})
-    steady, flood = (10_000, 24_000) if quick else (50_000, 24_000)
+    steady, flood = (10_000, 24_000) if quick else (80_000, 24_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found: dict[str, Any] = {"cores": len(CORES), "ours": {}, "flower": {}}
@@ -124,14 +126,24 @@ def _ours(folder: Path, tasks: int, limited: bool) -> dict[str, Any]:
         url = stack.enter_context(_broker(folder, limited))
         reader = stack.enter_context(Attached(folder / "run", url))
         cpu, rss = reader.cpu, reader.rss
-        told = _publish(url, tasks)
+        with ThreadPoolExecutor(1) as publisher:
+            told = publisher.submit(_publish, url, tasks)
+            warm = _rss_at(reader, tasks // 2)
         took, grown = reader.settled() - cpu, reader.rss - rss
         seen = int(reader.told["events"])
         gaps = len(reader.told["gaps"])
         within = reader.recorder.told.totals
     recorded, _ = reader.written()
-    figures = _figures(told, tasks, seen, took, grown)
-    return figures | {"gaps": gaps, "tasks_recorded": recorded, "received": within.received}
+    figures = _figures(told.result(), tasks, seen, took, grown)
+    further = round((rss + grown - warm) / (tasks / 2) * PER_10K, 2)
+    figures |= {"further_mib_per_10k_tasks": further, "gaps": gaps}
+    return figures | {"tasks_recorded": recorded, "received": within.received}
+
+
+def _rss_at(reader: Attached, tasks: int) -> float:
+    """Its memory when it has heard of so many tasks: what it takes once is taken by then."""
+    eventually(lambda: reader.recorder.told.totals.received >= tasks, "half of them", within=600, every=0.05)
+    return reader.rss
 
 
 def _flower(folder: Path, tasks: int, limited: bool) -> dict[str, Any]:

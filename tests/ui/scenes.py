@@ -36,7 +36,7 @@ from desktop.engine.api import (
 from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from tests.support.fake_desk import FakeDesk
-from tests.ui import scenes_graphs, scenes_queues, scenes_tasks
+from tests.ui import scenes_attach, scenes_graphs, scenes_queues, scenes_tasks
 
 SIZES = ((1024, 680), (1280, 800), (1920, 1080))
 NOON = 1_790_000_000.0
@@ -381,6 +381,10 @@ SHOTS = (
     Shot("tasks-retried", "tasks", calm, scenes_tasks.task(NOON, scenes_tasks.retried)),
     Shot("tasks-group", "tasks", calm, scenes_tasks.task(NOON, scenes_tasks.headed)),
     Shot("tasks-terminate", "tasks", calm, scenes_tasks.asked(NOON, "terminate")),
+    Shot("attached-overview", "overview", scenes_attach.attached),
+    Shot("attached-workers", "workers", scenes_attach.attached),
+    Shot("attached-queues", "queues", scenes_attach.attached),
+    Shot("attached-dialog", "overview", calm, scenes_attach.dialog, StackState.STOPPED),
     Shot("calm-port", "overview", calm, _notices, StackState.STOPPED),
     Shot("calm-runs-packing", "runs", crowd, _pack),
     Shot("calm-runs-cap", "runs", calm, _small_cap),
