@@ -38,6 +38,12 @@ def hash_of(stored: Packed) -> int:
     return int.from_bytes(raw[:8], "little", signed=True)
 
 
+def key_of(task_id: str) -> tuple[Packed, int]:
+    """The id as it is stored, and its hash."""
+    stored = packed(task_id)
+    return stored, hash_of(stored)
+
+
 def key16(stored: Packed) -> bytes:
     """16 bytes for any id: those of a UUID, or a digest."""
     return stored if isinstance(stored, bytes) else blake2b(stored.encode(), digest_size=16).digest()

@@ -13,6 +13,7 @@ VERSION = 1  # of the format, in PRAGMA user_version
 APPLICATION = 0x43446573  # "CDes", in PRAGMA application_id
 PAGE = 8192  # bytes
 ATTEMPT_BITS = 20  # attempt.row = task.row << 20 | number of the attempt
+MOST_ATTEMPTS = 1 << ATTEMPT_BITS  # of one task; those beyond are counted, and the last is written
 PART_BITS = 14  # tasks of one part of an index by id: a batch touches one part's pages, not all of them
 
 # The code of each state in `task.state`: their order is part of the format.

@@ -8,7 +8,7 @@ from math import nan
 from typing import Any, Final
 
 from desktop.engine.ledger.records import CUT, Attempt, Receipt, Task
-from desktop.engine.record import ids
+from desktop.engine.record import ids, statements
 from desktop.engine.record.chunks import Chunk, Chunks
 from desktop.engine.record.layout import CHUNK, MOST
 from desktop.engine.record.schema import (
@@ -17,6 +17,7 @@ from desktop.engine.record.schema import (
     CODES,
     COUNTED,
     KIN,
+    MOST_ATTEMPTS,
     OPEN,
     OVER,
     OWN_ID,
@@ -27,41 +28,6 @@ from desktop.engine.record.schema import (
 from desktop.engine.record.sink import Batch
 from desktop.engine.record.texts import Texts
 
-_COLUMNS: Final = (
-    *("name", "queue", "state", "ending", "holder", "holder_start", "sent", "received", "received_by"),
-    *(
-        "received_start",
-        "ended",
-        "wait",
-        "back_at",
-        "attempts",
-        "last",
-        "flags",
-        "load",
-        "args",
-        "kwargs",
-        "error",
-    ),
-)
-_MARKS: Final = ", ".join("?" * (len(_COLUMNS) + 2))
-_NEW: Final = f"INSERT OR REPLACE INTO task({', '.join(_COLUMNS)}, row, id) VALUES({_MARKS})"
-_SENT: Final = (
-    "INSERT OR REPLACE INTO task(row, id, name, queue, state, sent, flags, load, attempts)"
-    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, 0)"
-)
-_CHANGED: Final = f"UPDATE task SET {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE row = ?"
-_ATTEMPT: Final = f"INSERT OR REPLACE INTO attempt VALUES({', '.join('?' * 16)})"
-_DELIVERY: Final = "INSERT OR REPLACE INTO delivery VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_KIN: Final = "INSERT OR REPLACE INTO kin VALUES(?, ?, ?)"
-_BY_ID: Final = "INSERT OR REPLACE INTO by_id VALUES(?, ?, ?)"
-_BY_KIN: Final = "INSERT OR REPLACE INTO by_kin VALUES(?, ?, ?)"
-_EARLIER: Final = "INSERT OR IGNORE INTO earlier_text VALUES(?, ?, ?)"
-_WORD: Final = "INSERT OR REPLACE INTO word VALUES(?, ?)"
-_TEXT: Final = "INSERT OR REPLACE INTO text VALUES(?, ?)"
-_FACTS: Final = "INSERT OR REPLACE INTO facts VALUES(?, ?, ?)"
-_TEXTS: Final = "INSERT OR REPLACE INTO task_texts VALUES(?, ?, ?)"
-_IDS: Final = "INSERT OR REPLACE INTO ids SELECT ?1, ?3 WHERE ?2 = 0"
-MOST_ATTEMPTS: Final = 1 << ATTEMPT_BITS  # of one task; those beyond are counted, and the last is written
 _NO_TEXTS: Final = (0, 0, 0)
 _FEW: Final = 4  # attempts or receipts of a task that are written anew with it; of more, what changed
 _KEYS: Final = 50_000  # packed ids kept between the question for a task and its first row
@@ -101,7 +67,7 @@ class TaskRows:
 
     def maybe(self, task_id: str) -> bool:
         """False for an id that was never written."""
-        key = _key(task_id)
+        key = ids.key_of(task_id)
         if key[1] in self._seen:
             return True
         if len(self._keys) >= _KEYS:
@@ -122,20 +88,20 @@ class TaskRows:
         self._by_id.sort()
         self._by_kin.sort()
         for sql, rows in (
-            (_WORD, self._new_words),
-            (_TEXT, self._texts.drain()),
-            (_SENT, self._sent),
-            (_NEW, self._new),
-            (_CHANGED, self._changed),
-            (_ATTEMPT, self._attempts),
-            (_DELIVERY, self._deliveries),
-            (_KIN, self._kin),
-            (_BY_ID, self._by_id),
-            (_BY_KIN, self._by_kin),
-            (_EARLIER, self._earlier),
-            (_FACTS, facts),
-            (_TEXTS, texts),
-            (_IDS, packed),
+            (statements.WORD, self._new_words),
+            (statements.TEXT, self._texts.drain()),
+            (statements.SENT, self._sent),
+            (statements.NEW, self._new),
+            (statements.CHANGED, self._changed),
+            (statements.ATTEMPT, self._attempts),
+            (statements.DELIVERY, self._deliveries),
+            (statements.KIN, self._kin),
+            (statements.BY_ID, self._by_id),
+            (statements.BY_KIN, self._by_kin),
+            (statements.EARLIER, self._earlier),
+            (statements.FACTS, facts),
+            (statements.TEXTS, texts),
+            (statements.IDS, packed),
         ):
             batch.add(sql, rows)
         batch.tasks = self._written
@@ -183,13 +149,7 @@ class TaskRows:
         holder, ended = (None, task.ended) if task.over else (task.holder, None)
         holder_word, worker, last_row, now = None, 0, None, _NO_TEXTS
         if attempts:
-            last = attempts[0]
-            if len(attempts) == 1:
-                last.row = last.row or task.row << ATTEMPT_BITS
-                now = self._write_attempt(last)
-            else:
-                last = max(attempts, key=_started)
-                now = self._write_several(task, last)
+            last, now = self._write_attempts(task)
             last_row, worker = last.row, words[last.service]
             chunk.started[place] = last.started
             chunk.run[place] = nan if last.run is None else last.run
@@ -285,7 +245,7 @@ class TaskRows:
 
     def _identify(self, task: Task, chunk: Chunk, place: int) -> ids.Packed:
         """The new task's id, as it is stored; known from now on."""
-        key = self._keys.pop(task.id) if task.id in self._keys else _key(task.id)
+        key = self._keys.pop(task.id) if task.id in self._keys else ids.key_of(task.id)
         stored, hashed = key
         self._by_id.append((task.row >> PART_BITS, hashed, task.row))
         self._seen.add(hashed)
@@ -295,6 +255,16 @@ class TaskRows:
         chunk.ids[16 * place : 16 * place + 16] = ids.key16(stored)
         chunk.ids_changed = True
         return stored
+
+    def _write_attempts(self, task: Task) -> tuple[Attempt, tuple[int, int, int]]:
+        """The attempt that started last, and its texts; rows of what is new of all of them."""
+        attempts = task.attempts
+        if len(attempts) > 1:
+            last = max(attempts, key=_started)
+            return last, self._write_several(task, last)
+        only = attempts[0]
+        only.row = only.row or task.row << ATTEMPT_BITS
+        return only, self._write_attempt(only)
 
     def _write_several(self, task: Task, last: Attempt) -> tuple[int, int, int]:
         """Rows of the attempts that are new or may have changed; the last one's result, error, traceback."""
@@ -367,11 +337,6 @@ class TaskRows:
             number = self._words[text] = len(self._words)
             self._new_words.append((number, ids.clean(text)))
         return number
-
-
-def _key(task_id: str) -> tuple[ids.Packed, int]:
-    stored = ids.packed(task_id)
-    return stored, ids.hash_of(stored)
 
 
 def _started(attempt: Attempt) -> float:
