@@ -70,9 +70,8 @@ def button(page: QueuesPage, name: str) -> QAbstractButton:
 
 def countdown(sentence: str) -> tuple[int, int]:
     """The seconds that a sentence about stranded messages says."""
-    found = re.fullmatch(
-        r"6 delivered to reports: the first is back in (\d+) s, the last in (\d+) s\.", sentence
-    )
+    whose = "6 delivered to reports"
+    found = re.fullmatch(rf"{whose}: the first is back in (\d+) s, the last in (\d+) s\.", sentence)
     assert found, sentence
     return int(found[1]), int(found[2])
 
@@ -304,7 +303,8 @@ def test_the_table_by_worker_has_its_countdown_only_while_something_is_stranded(
     table = page.detail.held
     rows = [[table.model.index(r, c).data() for c in range(6)] for r in range(table.model.rowCount())]
     assert rows[-1][0] == "reports"
-    assert rows[-1][4:] == ["6", "52 s"]
+    assert rows[-1][4] == "6"
+    assert re.fullmatch(r"(4[89]|5[012]) s", rows[-1][5])
     assert not table.view.isColumnHidden(5)
     page.list.choose("mail")
     assert table.view.isColumnHidden(5)
