@@ -379,7 +379,8 @@ def test_a_disk_that_refuses_loses_nothing_once_it_takes_again(store: Store, tmp
     assert store.recall(tasks[0].id) is tasks[0]
     other.execute("ROLLBACK")
     other.close()
-    eventually(lambda: not store.problem, "it is written at last")
+    eventually(lambda: store.settled, "it is written at last")
+    assert not store.problem
     assert in_database(tmp_path, "SELECT count(*) FROM task") == [(100,)]
 
 
