@@ -11,8 +11,8 @@ ADDRESS = "broker.production.shop.example:6379/0"
 MUTE = "reports@shop-prod-4"
 GAPS = (
     f"{MUTE} sends no events of tasks: what they run is not in the record.",
-    "10:14:02 – 10:14:05: the broker cut us off, because we read too slowly; at least 1,234 tasks started unseen "
-    "(1,000 of w1@shop-prod-3, 234 of w2@shop-prod-3).",
+    "10:14:02 – 10:14:05: the broker cut us off, because we read too slowly; at least 1,234 tasks started "
+    "unseen (1,000 of w1@shop-prod-3, 234 of w2@shop-prod-3).",
     "The clock of w2@shop-prod-3 differs from ours by 3.2 s: its times are shifted.",
 )
 
@@ -50,6 +50,6 @@ def dialog(window: Any) -> object:
     asked = window.attach_commands.open_dialog()
     asked.url.setEditText("redis://:not-this-one@broker.production.shop.example:6379/0")
     asked.whole_url()
-    error = DeskError("The broker at broker.production.shop.example:6379 refuses the password of the broker URL.")
-    asked._failed(DeskError(error.what, "Give the password that the workers are given."))
+    what = f"The broker at {ADDRESS.removesuffix('/0')} refuses the password of the broker URL."
+    asked._failed(DeskError(what, "Give the password that the workers are given."))
     return asked
