@@ -115,7 +115,7 @@ class Sink:
             if self._commit(batch):
                 with self._changed:
                     self._batches.popleft()
-                    self.committed, self.problem = batch.number, ""
+                    self.problem, self.committed = "", batch.number
                     self._changed.notify_all()
                 self._move_log(batch)
             elif self._wait_for_retry():
