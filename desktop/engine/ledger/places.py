@@ -39,6 +39,7 @@ class Places:
     def __init__(self) -> None:
         self.cells: dict[tuple[str, str], Cell] = {}
         self.known = 0  # tasks that were ever heard of
+        self.moves = 0  # grows with each move
         self.ends: dict[TaskState, int] = {}  # tasks that are over, by how they ended
         self.stranded: dict[str, Task] = {}
 
@@ -51,6 +52,7 @@ class Places:
 
     def move(self, task: Task, place: TaskState, cell: Cell | None) -> None:
         """Count a task elsewhere. `cell` is None for an end."""
+        self.moves += 1
         old = task.cell
         if old is not None:
             was = task.place

@@ -74,6 +74,7 @@ class Settler:
         self._written = written
         self._view: View | None = None
         self._quiet = False
+        self._moves = 0  # of the account, at the last look
         self._doubts: dict[tuple[str, float], int] = {}  # what the looks before found odd, and how often
         self._raised: dict[tuple[str, float], int] = {}
         self.unheld: list[Unheld] = []  # unacknowledged messages that no living worker has
@@ -101,6 +102,7 @@ class Settler:
         if quiet:
             for queue, (count, _) in view.waiting.items():
                 self._at_rest(view, queue, count, listed.get(queue))
+        self._moves = self._account.moves
         return frozenset(self._wanted)
 
     def balance(self) -> Balance:
@@ -122,12 +124,14 @@ class Settler:
             ended=places.ended,
             lost=places.ends.get(LOST, 0),
             copies=copies,
-            exact=view is not None
-            and view.complete
-            and self._quiet
-            and not self._wanted
-            and not self._raised,
+            exact=self._exact(view),
         )
+
+    def _exact(self, view: View | None) -> bool:
+        """Everything stood still and was seen, and nothing about it is in doubt."""
+        if view is None or not view.complete or self._wanted or self._raised:
+            return False
+        return self._quiet and self._moves == self._account.moves
 
     # what lies in `unacked`
 

@@ -30,7 +30,7 @@ from desktop.engine.record.recording import Recording
 
 log = logging.getLogger("recorder")
 
-POLL = 0.05  # seconds between two looks at the ledger
+POLL = 0.1  # seconds between two looks at the ledger
 PUSH = 0.1  # between two states
 BEAT = 0.5  # between two commits
 LOCK_TIME = 2.0  # seconds that the recorder of a panel that died may still need

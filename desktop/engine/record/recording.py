@@ -60,7 +60,7 @@ class Recording:
         self._looker: Looker | None = None
         self._looks: deque[Looked] = deque(maxlen=2)
         self._names: tuple[str, ...] = ()
-        self._moves: tuple[int, ...] = ()
+        self._moves = 0
         self._moved_at = 0.0  # when lines about tasks were last read
         self._drawing = draw.Drawing(self._account, self._settler)
         self._pushed: Told | None = None
