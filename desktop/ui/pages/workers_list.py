@@ -20,6 +20,7 @@ _TALL = 102
 _SPARK = 100  # px
 _WIDE, _POOL = 280, 40  # px from which a row has its fine line, and its pool beside the name
 
+_ELSEWHERE = "not measured from here"
 PROCESS_WORDS = {
     Light.ON: "process runs",
     Light.FROZEN: "process frozen",
@@ -34,6 +35,12 @@ ANSWER_WORDS = {
     Light.WAIT: "no answer yet",
     Light.OFF: "no answer",
 }
+
+
+def measured(worker: WorkerSnapshot) -> bool:
+    """Whether its CPU and memory are known: not those of a worker that we did not start, on another machine."""
+    service = worker.service
+    return service.log_file is not None or service.memory > 0 or not service.state.alive
 
 
 def lights(worker: WorkerSnapshot) -> tuple[tuple[Light, str], tuple[Light, str]]:
@@ -69,16 +76,8 @@ class WorkerRow(QAbstractButton):
         self._shown = worker
         (_, process), (_, answers) = lights(worker)
         state = word_of(worker.service.state).lower()
-        cpu = Unit.PERCENT.format(worker.service.cpu)
-        words = (
-            worker.name,
-            worker.spec.pool.value,
-            state,
-            process,
-            answers,
-            slots_text(worker),
-            f"CPU {cpu}",
-        )
+        cpu = f"CPU {Unit.PERCENT.format(worker.service.cpu)}" if measured(worker) else _ELSEWHERE
+        words = (worker.name, worker.spec.pool.value, state, process, answers, slots_text(worker), cpu)
         self.setAccessibleName(", ".join(words))
         self.setToolTip(headline(worker.service.detail))
         self.update()
@@ -139,6 +138,7 @@ class WorkerRow(QAbstractButton):
         below = row.translated(0, 18)
         size = Unit.BYTES.format(worker.service.memory)
         figures = f"{Unit.PERCENT.format(worker.service.cpu)} CPU   {size}   {worker.service.threads} threads"
+        figures = figures if measured(worker) else _ELSEWHERE
         write(painter, below.adjusted(0, 0, -spark, 0), figures, "small", "muted")
         if spark:
             self._paint_spark(painter, QRectF(row.right() - spark + 8, row.top() + 2, spark - 8, 32))
