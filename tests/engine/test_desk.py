@@ -268,3 +268,8 @@ def test_adopting_what_a_crashed_panel_left(open_desk: Callable[[str], LocalDesk
     eventually(lambda: worker(desk, "w1").service.state is State.READY, "it answers again")
     desk.stop().result(60)
     assert not runs(ready["broker"]["pid"])
+    record = desk.record()
+    assert record is not None
+    eventually(lambda: not record.live and record.info.clean, "the crashed panel's record was gone on with")
+    started = [mark.text for mark in record.marks() if mark.kind is MarkKind.STARTED and mark.service == "w1"]
+    assert started == ["w1 started", "w1 started (restart 1)"]

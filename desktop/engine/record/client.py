@@ -227,6 +227,10 @@ class Recorder:
         """A moment on the time line."""
         self.tell("mark", mark)
 
+    def text(self, text: str) -> None:
+        """The stack file as it is from now on."""
+        self.tell("text", time.time(), text)
+
     def put(self, key: str, value: Any) -> None:
         """Something about the run that JSON can hold."""
         self.tell("put", key, value)

@@ -49,6 +49,7 @@ class Recorder:
             "sample": recording.sample,
             "mark": recording.mark,
             "put": recording.put,
+            "text": recording.text,
             "broker": recording.broker,
             "queues": recording.queues,
         }

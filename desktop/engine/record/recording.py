@@ -43,6 +43,8 @@ class Recording:
         self._ledger = folder / "ledger"
         self._store = _store(folder, begin["facts"])
         self._marks = _last_marks(folder)
+        for t, text in begin["facts"].get("texts", ()):  # of a stack that was taken over, it may have changed
+            self.text(t, text)
         self._account = Account(recall=self._store.recall)
         saved = self._store.get(ACCOUNT)
         if saved is not None:
@@ -106,6 +108,12 @@ class Recording:
         """A moment on the time line. The panel tells the last ones again after the death of a recorder."""
         if mark not in self._marks:
             self._store.mark(mark)
+
+    def text(self, t: float, text: str) -> None:
+        """The stack file as it is from `t` on; kept beside the earlier ones where it differs."""
+        texts = self._store.get("texts") or []
+        if not texts or (texts[-1][1] != text and texts[-1][0] < t):
+            self._store.put("texts", [*texts, [t, text]])
 
     def put(self, key: str, value: Any) -> None:
         """Remember something about the run."""

@@ -81,7 +81,6 @@ class LiveStack:
         self.started_at = time.time()
         self.marks: deque[Mark] = deque(maxlen=MARKS_KEPT)
         self._document = document
-        self._texts = [[self.started_at, document.text()]]
         self.feed = self._recorder()
         self._heard = heard
         self._changed = changed
@@ -103,7 +102,8 @@ class LiveStack:
         self._to_start = [service for service in self.services() if service is not self.broker]
 
     def _recorder(self) -> Recorder:
-        facts = {"stack": self._document.spec.name, "began": self.started_at, "texts": self._texts}
+        texts = [[self.started_at, self._document.text()]]
+        facts = {"stack": self._document.spec.name, "began": self.started_at, "texts": texts}
         return Recorder(
             {"source": "ledger", "folder": str(self.run_folder), "facts": facts},
             log_file=self.logs_folder / "recorder.001.log",
@@ -379,8 +379,7 @@ class LiveStack:
 
     def _new_text(self) -> None:
         """The settings were changed: the record keeps each text of the stack file with its time."""
-        self._texts.append([time.time(), self._document.text()])
-        self.feed.put("texts", self._texts)
+        self.feed.text(self._document.text())
 
     # for snapshots and the session file
 
