@@ -55,6 +55,7 @@ def walk(window: Window, qtbot: QtBot, most: int = 60) -> list[QWidget]:
 def test_tab_goes_as_things_lie_and_brings_them_to_the_eye(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(FakeDesk(), pages=PAGES, page="workers")
     window.resize(*SMALLEST)
+    qtbot.waitUntil(window.page.detail._head.isVisible)  # layouts show what they hold in a turn of their own
     names = [w.accessibleName() for w in walk(window, qtbot)]
     wanted = ["Command palette", "Add worker…", "Stop w1", "Restart w1", "Least", "Cancel queue celery"]
     wanted += ["Name of a queue to add", "Copy the command line"]
