@@ -71,6 +71,7 @@ class AttachedLive:
         self._control: ControlClient | None = None
         self._crew: Crew | None = None
         self._marked: set[int] = set()  # gaps
+        self._recorded: list[list[object]] = []  # workers
         self._closing = threading.Event()
         self._opening = threading.Thread(target=self._open_control, name="control-open", daemon=True)
         self._beats = Cadence("attached", BEAT, self._beat)
@@ -196,7 +197,11 @@ class AttachedLive:
                 self.mark(Mark(gap["since"], MarkKind.GAP, gap["node"] or "broker", gap["why"]))
 
     def _learn(self) -> None:
-        """Settings that only the workers know: the visibility timeout, how their queues are spelt."""
+        """What only the workers know: their pools for the record, and the visibility timeout for the look."""
+        crew = [[m.name, m.pool.value, list(m.queues)] for m in self.members().values() if m.asked]
+        if crew != self._recorded:
+            self._recorded = crew
+            self.feed.put("workers", crew)
         for member in self.members().values():
             if member.transport_options:
                 options = {**member.transport_options, **self.options.transport_options}

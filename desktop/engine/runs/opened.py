@@ -32,7 +32,7 @@ from desktop.engine.record import schema
 from desktop.engine.runs.catalog import info_of, read_meta
 from desktop.engine.runs.folders import DATABASE, STACK
 from desktop.engine.runs.logs import RecordedLogs
-from desktop.engine.stack.model import StackSpec
+from desktop.engine.stack.model import Pool, StackSpec, WorkerSpec
 from desktop.engine.stack.parse import parse_stack
 
 _LAST = 900.0  # seconds at the end that the small graphs show
@@ -104,6 +104,8 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
     began, ended = record.span()
     spec, why = read_spec(folder)
     counted = Counted.of(folder, facets)
+    if known.get("attached"):
+        spec = replace(spec, workers=_watched(known.get("workers")))
     stopped = snapshots.of_stopped(spec, False, ())
     workers = tuple(
         replace(worker, service=replace(worker.service, detail=_ENDED), done=counted.done.get(worker.name, 0))
@@ -121,6 +123,15 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
         recorded=folder,
         gaps=(why,) if why else (),
     )
+
+
+def _watched(told: Any) -> tuple[WorkerSpec, ...]:
+    """The workers of a stack that somebody else started, as they answered."""
+    found = []
+    with contextlib.suppress(TypeError, ValueError):  # written by another version
+        for name, pool, queues in told or ():
+            found.append(WorkerSpec(str(name), Pool(pool), queues=tuple(map(str, queues))))
+    return tuple(found)
 
 
 def read_spec(folder: Path) -> tuple[StackSpec, str]:

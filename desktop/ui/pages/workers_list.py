@@ -38,7 +38,7 @@ ANSWER_WORDS = {
 
 
 def measured(worker: WorkerSnapshot) -> bool:
-    """Whether its CPU and memory are known: not those of a worker that we did not start, on another machine."""
+    """Whether its CPU and memory are known: not those of somebody else's worker on another machine."""
     service = worker.service
     return service.log_file is not None or service.memory > 0 or not service.state.alive
 
