@@ -104,13 +104,17 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
     began, ended = record.span()
     spec, why = read_spec(folder)
     counted = Counted.of(folder, facets)
-    if known.get("attached"):
+    known = record.settings()
+    foreign = bool(known.get("attached"))
+    if foreign:
         spec = replace(spec, workers=_watched(known.get("workers")))
     stopped = snapshots.of_stopped(spec, False, ())
     workers = tuple(
         replace(worker, service=replace(worker.service, detail=_ENDED), done=counted.done.get(worker.name, 0))
         for worker in stopped.workers
     )
+    if foreign:  # nobody knows how they were started
+        workers = tuple(replace(worker, command="") for worker in workers)
     return replace(
         stopped,
         t=ended,
