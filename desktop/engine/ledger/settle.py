@@ -12,6 +12,7 @@ from desktop.engine.ledger.records import Task
 
 LOST = TaskState.LOST
 SETTLED = 0.5  # seconds after which a line about a message has surely been written and read
+FRESH = 3.0  # seconds for which a look is that of this moment
 VISIBILITY = 3600.0  # kombu's default (kombu.transport.redis.Channel.visibility_timeout)
 
 
@@ -105,8 +106,8 @@ class Settler:
         self._moves = self._account.moves
         return frozenset(self._wanted)
 
-    def balance(self) -> Balance:
-        """The sum over all queues, with the last look at the broker."""
+    def balance(self, now: float | None = None) -> Balance:
+        """The sum over all queues, with the last look at the broker; exact only if that was just before `now`."""
         places, view = self._account.places, self._view
         if view is None:
             waiting, stranded, copies = places.count(WAITING), places.count(STRANDED), 0
@@ -124,7 +125,7 @@ class Settler:
             ended=places.ended,
             lost=places.ends.get(LOST, 0),
             copies=copies,
-            exact=self._exact(view),
+            exact=self._exact(view) and (now is None or view is None or now - view.asked < FRESH),
         )
 
     def _exact(self, view: View | None) -> bool:

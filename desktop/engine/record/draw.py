@@ -76,7 +76,7 @@ class Drawing:
             workers={name: worker(account, name, state.start) for name, state in account.workers.items()},
             loads={number: load.ended for number, load in account.loads.items()},
             queues=self._queues(),
-            balance=self._settler.balance(),
+            balance=self._settler.balance(now),
             beat=self._beat,
             problem=problem,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from desktop.engine.api import DeskError
 from desktop.engine.ledger.settle import LISTED
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ class Looker:
         from desktop.engine.messages.look import BrokerLook
         from desktop.engine.record.listing import Lister
 
-        look, lister = BrokerLook(self.url, self.options), Lister(self.url, self.options)
+        try:
+            look, lister = BrokerLook(self.url, self.options), Lister(self.url, self.options)
+        except DeskError as error:  # a broker of another kind: workers tell of their tasks, and nobody of it
+            log.warning("%s", error)
+            return
         try:
             while not self._ending.is_set():
                 began = time.monotonic()

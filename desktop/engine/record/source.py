@@ -11,7 +11,7 @@ from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.lines import Line
 from desktop.engine.ledger.tail import Tail
 
-CHUNK = 256 * 1024  # bytes of one file at a time, so that a question is answered while a flood is read
+CHUNK = 64 * 1024  # bytes of one file at a time, so that a question is answered while a flood is read
 
 
 class Source(Protocol):
