@@ -163,7 +163,12 @@ def test_a_stack_that_somebody_else_started(
     assert not leaks
     desk.open_run(run.folder).result(20)
     assert desk.snapshot().recorded == run.folder
-    assert desk.snapshot().gaps, "what the record does not know is in it"
+    reopened = desk.snapshot()
+    assert reopened.spec.name == shown.attached
+    assert any("was missed" in gap for gap in reopened.gaps), "what the record does not know is in it"
+    assert not any("not understood" in gap for gap in reopened.gaps)
+    assert {w.name: w.spec.pool for w in reopened.workers} == {"w1@test": Pool.PREFORK, "w2@test": Pool.SOLO}
+    assert not any(worker.command for worker in reopened.workers), "nobody knows how they were started"
 
 
 def assert_verbs(desk: LocalDesk, worker: Worker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -92,7 +93,8 @@ class AttachedLive:
 
     def stack_text(self) -> str:
         """A stack file for the run folder: what is known of it as one."""
-        return f'# {ABOUT}\nname = "{self.endpoint.address}"\n'
+        word = re.sub(r"[^A-Za-z0-9._-]+", "-", self.endpoint.address).strip("-.")
+        return f'# {ABOUT}\nname = "attached-{word}"\n'
 
     def start(self) -> None:
         """Begin to listen and to ask."""
@@ -198,7 +200,7 @@ class AttachedLive:
 
     def _learn(self) -> None:
         """What only the workers know: their pools for the record, and the visibility timeout for the look."""
-        crew = [[m.name, m.pool.value, list(m.queues)] for m in self.members().values() if m.asked]
+        crew: list[list[object]] = [[m.name, m.pool.value, list(m.queues)] for m in self.members().values() if m.asked]
         if crew != self._recorded:
             self._recorded = crew
             self.feed.put("workers", crew)

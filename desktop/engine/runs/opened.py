@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from desktop.engine import snapshots
 from desktop.engine.api import (
@@ -107,7 +108,7 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
     known = record.settings()
     foreign = bool(known.get("attached"))
     if foreign:
-        spec = replace(spec, workers=_watched(known.get("workers")))
+        spec = replace(spec, name=str(known["attached"]), workers=_watched(known.get("workers")))
     stopped = snapshots.of_stopped(spec, False, ())
     workers = tuple(
         replace(worker, service=replace(worker.service, detail=_ENDED), done=counted.done.get(worker.name, 0))
@@ -125,8 +126,13 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
         marks=tuple(record.marks()[-_MARKS:]),
         run_folder=folder,
         recorded=folder,
-        gaps=(why,) if why else (),
+        gaps=(*_gaps(known), *([why] if why else [])),
     )
+
+
+def _gaps(known: Mapping[str, Any]) -> list[str]:
+    said = known.get("gaps", ())
+    return [str(gap) for gap in said] if isinstance(said, (list, tuple)) else []
 
 
 def _watched(told: Any) -> tuple[WorkerSpec, ...]:
