@@ -200,7 +200,8 @@ class AttachedLive:
 
     def _learn(self) -> None:
         """What only the workers know: their pools for the record, and the visibility timeout for the look."""
-        crew: list[list[object]] = [[m.name, m.pool.value, list(m.queues)] for m in self.members().values() if m.asked]
+        asked = [member for member in self.members().values() if member.asked]
+        crew: list[list[object]] = [[member.name, member.pool.value, list(member.queues)] for member in asked]
         if crew != self._recorded:
             self._recorded = crew
             self.feed.put("workers", crew)
