@@ -42,7 +42,7 @@ class Run:
         self.watch = Watch(live, self.loads)
         self._document = document
         self._record: RunReader | None = None
-        (live.run_folder / "stack.toml").write_text(document.text(), encoding="utf-8")
+        (live.run_folder / "stack.toml").write_text(document.kept_text(), encoding="utf-8")
 
     @property
     def over(self) -> bool:

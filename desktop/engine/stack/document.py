@@ -11,6 +11,7 @@ from desktop.engine.api import DeskError
 from desktop.engine.stack.edit import edit_stack, write_stack
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from desktop.engine.stack.rules import check_worker
+from desktop.engine.stack.secrets import without_secrets
 from desktop.engine.stack.shipped import is_shipped
 
 
@@ -40,6 +41,10 @@ class Document:
             if self._written is None or self._written[0] is not self._spec:
                 self._written = (self._spec, edit_stack(self._text, self._saved, self._spec))
             return self._written[1]
+
+    def kept_text(self) -> str:
+        """It as a run folder keeps it: without secrets."""
+        return without_secrets(self.text())
 
     def save(self, path: Path | None) -> Path:
         """Write it to its file, or to another; where it went. Raises DeskError."""

@@ -102,7 +102,7 @@ class LiveStack:
         self._to_start = [service for service in self.services() if service is not self.broker]
 
     def _recorder(self) -> Recorder:
-        texts = [[self.started_at, self._document.text()]]
+        texts = [[self.started_at, self._document.kept_text()]]
         facts = {"stack": self._document.spec.name, "began": self.started_at, "texts": texts}
         return Recorder(
             {"source": "ledger", "folder": str(self.run_folder), "facts": facts},
@@ -379,7 +379,7 @@ class LiveStack:
 
     def _new_text(self) -> None:
         """The settings were changed: the record keeps each text of the stack file with its time."""
-        self.feed.text(self._document.text())
+        self.feed.text(self._document.kept_text())
 
     # for snapshots and the session file
 
