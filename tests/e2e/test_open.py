@@ -34,11 +34,18 @@ def desk(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]
     )
 
 
+KEY = "the-key-of-the-shop"  # of the user's own app, in its environment
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
     """One small worker."""
     file = tmp_path / "small.toml"
-    file.write_text('name = "small"\n[[worker]]\nname = "w1"\npool = "threads"\nconcurrency = 2\n', "utf-8")
+    file.write_text(
+        f'name = "small"\n[app]\nenv = {{ SHOP_KEY = "{KEY}" }}\n'
+        '[[worker]]\nname = "w1"\npool = "threads"\nconcurrency = 2\n',
+        "utf-8",
+    )
     return file
 
 
@@ -83,6 +90,7 @@ def test_a_run_is_recorded_packed_and_opened_by_somebody_else(
     for name in ("living.zip", "small.zip"):
         assert holds(tmp_path / name, b"tasks.noop")
         assert not holds(tmp_path / name, password.encode())
+        assert not holds(tmp_path / name, KEY.encode())
 
     # Somebody else, who has never recorded anything.
     monkeypatch.setenv("CELERY_DESK_HOME", str(tmp_path / "colleague"))
