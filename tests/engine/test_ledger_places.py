@@ -247,6 +247,14 @@ def test_a_message_of_a_task_that_has_ended_is_a_copy() -> None:
     assert place(account) is TaskState.SUCCESS
 
 
+def test_a_second_message_that_is_lost_leaves_the_first_end() -> None:
+    account = account_of(opened(MAIN), opened(OTHER), received("a"), started("a", 2), ended("a", 3))
+    account.take([received("a", 4, OTHER, redelivered=True)])
+    assert place(account) is RESERVED
+    looked(Settler(account), *(view(t) for t in (5, 6, 7)))
+    assert (place(account), account.places.ends) == (TaskState.SUCCESS, {TaskState.SUCCESS: 1})
+
+
 def test_messages_that_nobody_told_of_are_found_in_the_queue_and_at_workers() -> None:
     account = account_of(sent("a"))
     settler = Settler(account)

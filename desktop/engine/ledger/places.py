@@ -174,9 +174,7 @@ def _at_rest(task: Task, last: Attempt | None) -> tuple[TaskState, Holder | None
     if last is not None:
         ran = last.started if last.state == "CUT" else max(last.started, last.ended or 0.0)
     if task.told is not None and task.told[0] >= max(taken, ran):
-        last_taken = max(task.receipts, key=lambda receipt: receipt.t, default=None)
-        whose = (last_taken.service, last_taken.start) if last_taken is not None else None
-        return task.told[1], whose if task.told[1] is STRANDED else None
+        return _as_told(task, task.told[1])
     if last is None or taken > last.started:  # given back, or never taken
         return WAITING, None
     if last.state == "CUT":
@@ -184,3 +182,16 @@ def _at_rest(task: Task, last: Attempt | None) -> tuple[TaskState, Holder | None
     if last.state == "RETRY" or last.requeued:
         return WAITING, None
     return TaskState(last.state), (last.service, last.start)
+
+
+def _as_told(task: Task, place: TaskState) -> tuple[TaskState, Holder | None]:
+    """Others than its worker tell. Where a message is gone of a task that had ended, it was a second one."""
+    if place is STRANDED:
+        taken = max(task.receipts, key=lambda receipt: receipt.t, default=None)
+        return STRANDED, (taken.service, taken.start) if taken is not None else None
+    if place.over:
+        ends = [one for one in task.attempts if one.state not in ("", "CUT", "RETRY") and not one.requeued]
+        if ends:
+            last = max(ends, key=lambda attempt: attempt.started)
+            return TaskState(last.state), (last.service, last.start)
+    return place, None

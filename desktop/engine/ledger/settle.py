@@ -107,7 +107,7 @@ class Settler:
         return frozenset(self._wanted)
 
     def balance(self, now: float | None = None) -> Balance:
-        """The sum over all queues, with the last look at the broker; exact only if that was just before `now`."""
+        """The sum over all queues, with the last look at the broker; exact only if that is fresh at `now`."""
         places, view = self._account.places, self._view
         if view is None:
             waiting, stranded, copies = places.count(WAITING), places.count(STRANDED), 0

@@ -279,7 +279,9 @@ def _stillborn(path: Path) -> bool:
     """Its recorder was killed in the moment in which it created the database: nothing is in it."""
     try:
         with closing(sqlite3.connect(path)) as connection:
-            return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            return not connection.execute("SELECT count(*) FROM meta").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        return "no such table" in str(error)
     except sqlite3.Error:
         return False
 
