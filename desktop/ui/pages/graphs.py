@@ -46,7 +46,7 @@ class GraphsPage(Page):
         self.empty = EmptyState(
             "pulse",
             "Nothing was recorded yet",
-            "Start the stack: everything that happens from then on is drawn here.",
+            "Start the stack: from then on everything is drawn here.",
             shell.commands.button("stack.start", "primary"),
         )
         self._stage = QStackedWidget()
