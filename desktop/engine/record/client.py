@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any
@@ -54,14 +54,11 @@ class Recorder:
         *,
         log_file: Path,
         env: Mapping[str, str],
-        started: Callable[[int], None] = lambda pid: None,
-        ended: Callable[[int], None] = lambda pid: None,
     ) -> None:
-        """`begin`: what to record (`recorder`). `started` and `ended` hear of processes, from any thread."""
+        """`begin`: what to record (`recorder`)."""
         self._begin = begin
         self._log_file = log_file
         self._env = env
-        self._started, self._ended = started, ended
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._asked: dict[int, Future[Any]] = {}
@@ -138,7 +135,6 @@ class Recorder:
 
     def _serve(self, process: subprocess.Popen[bytes]) -> None:
         """Talk with one process until it ends."""
-        self._started(process.pid)
         with self._lock:
             again = [packed(("begin", self._begin)), *map(packed, self._standing.values())]
             self._forget_what_is_sure()
@@ -154,7 +150,6 @@ class Recorder:
         process.wait()
         self._outgoing.put(_END)
         writer.join()
-        self._ended(process.pid)
         with self._lock:
             asked, self._asked = self._asked, {}
         for future in asked.values():
