@@ -48,6 +48,13 @@ class Books:
                 return  # it runs: that is known better
         self.tell(task_id, place, t, queue)
 
+    def came_from(self, task: Task, queue: str) -> None:
+        """Its queue, which no line has named: Celery's events do not."""
+        task.queue = queue
+        if task.cell is not None:
+            self.places.move(task, task.place, self.places.cell(queue, task.cell.service))
+        self._changed[task.id] = task
+
     def touch(self, task: Task) -> None:
         """Something about a task changed that is no line's."""
         self._changed[task.id] = task

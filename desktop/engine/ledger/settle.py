@@ -143,8 +143,10 @@ class Settler:
         for task_id, (queue, delivered_at) in view.unacked.items():
             task = account.task(task_id)
             place = task.place if task is not None else None
-            if place in HELD:
+            if task is not None and place in HELD:
                 held += place is not ACTIVE
+                if queue and not task.queue:
+                    account.came_from(task, queue)
                 continue
             if place is not STRANDED and self._unseen(delivered_at):
                 continue
