@@ -16,9 +16,12 @@ from desktop.engine.attach.reach import heard_elsewhere
 from desktop.engine.attach.reprs import arguments
 from desktop.engine.attach.source import AttachedSource, sentences
 from desktop.engine.attach.states import States
+from desktop.engine.attach.translate import Translator
+from desktop.engine.ledger.account import Account
+from desktop.engine.ledger.settle import Settler
 from desktop.engine.record.recording import Recording
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
-from tests.engine.attach_support import dispatcher
+from tests.engine.attach_support import dispatcher, heartbeat, received
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 
@@ -274,3 +277,26 @@ def test_what_no_event_told_of_is_never_called_stranded_or_lost(
         assert source.unseen(time.time() + 5), "a worker that tells of nothing may have it"
     assert recording._settler._lost is TaskState.UNKNOWN
     recording.close(clean=True)
+
+
+class Looked:
+    """A look at a broker that holds one message, of the queue "mail"."""
+
+    def __init__(self, task_id: str, asked: float) -> None:
+        self.asked = asked
+        self.waiting: dict[str, tuple[int, dict[int, int]]] = {}
+        self.unacked = {task_id: ("mail", asked - 1)}
+        self.unacked_count, self.complete, self.doubles = 1, True, ()
+
+
+def test_the_broker_tells_the_queue_that_events_do_not() -> None:
+    account, translator = Account(), Translator()
+    translator.take([heartbeat(T), received("a", T + 1, eta=None)], T)
+    account.take(translator.lines())
+    task = account.task("a")
+    assert task is not None
+    assert task.queue == ""
+    Settler(account, lost=TaskState.UNKNOWN).settle(Looked("a", T + 2), {}, quiet=True)
+    assert (task.queue, task.place) == ("mail", TaskState.RESERVED)
+    assert account.places.cell("mail", "w1@there").counts[TaskState.RESERVED] == 1
+    assert account.places.cell("", "w1@there").counts[TaskState.RESERVED] == 0
