@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from desktop.engine.api import Balance, TaskState
@@ -261,9 +262,8 @@ class Settler:
             elif task.place is not WAITING:
                 copies += 1
             there.add(task_id)
-        for task in list(self._of_queue(queue)):
-            if task.id in there or task.id in view.unacked:
-                continue
+        missing = (t for t in self._of_queue(queue) if t.id not in there and t.id not in view.unacked)
+        for task in list(islice(missing, JUDGED)):
             if self._doubt(task.id, -2.0) > 1:
                 account.settle(task.id, self._lost, view.asked)
         self._copies[queue] = copies
@@ -287,6 +287,7 @@ class Settler:
         return count
 
 
+JUDGED = 20_000  # tasks that one look may find missing from a queue; the next looks find the rest
 LISTED = 10_000  # messages of a queue that are read one by one where something about it is in doubt
 
 
