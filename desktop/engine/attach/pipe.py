@@ -143,23 +143,30 @@ class Pipe:
         buffer = bytearray(PIECE)
         view = memoryview(buffer)
         self._hold(rest)
+        fresh = True
         while not self._ending.is_set():
             try:
                 size = sock.recv_into(buffer)
             except (BlockingIOError, InterruptedError):
-                select.select([sock], [], [], IDLE)
-                continue
+                fresh = self._wait(sock, fresh)
             except OSError as error:
-                if _again(error):
-                    select.select([sock], [], [], IDLE)
-                    continue
-                return type(error).__name__
-            if not size:
-                return "closed"
-            self._hold(bytes(view[:size]))
-            if size < PIECE:
-                self._ending.wait(GATHER)
+                if not _again(error):
+                    return type(error).__name__
+                fresh = self._wait(sock, fresh)
+            else:
+                if not size:
+                    return "closed"
+                self._hold(bytes(view[:size]))
+                fresh = True
         return "ended"
+
+    def _wait(self, sock: socket.socket, fresh: bool) -> bool:
+        """Nothing is there now. Wait for more to come together, and when that is all, for anything."""
+        if fresh:
+            self._ending.wait(GATHER)
+        else:
+            select.select([sock], [], [], IDLE)
+        return False
 
     def _hold(self, data: bytes) -> None:
         self._held.append(Piece(time.time(), data))
