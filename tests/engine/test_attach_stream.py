@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from redis import Redis
@@ -161,3 +163,29 @@ def test_a_silent_worker_is_silent_and_nothing_else(valkey: ValkeyServer) -> Non
         reader.until(lambda: node.heard > time.time() - 1, "it is heard again")
     assert reader.stream.told()["nodes"][0]["silent"] is False
     reader.stream.close()
+
+
+class Records:
+    """A socket that gives one record of TLS at a time, however much is asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def setblocking(self, _blocking: bool) -> None: ...
+
+    def recv_into(self, buffer: bytearray) -> int:
+        if not self.left:
+            raise ssl.SSLWantReadError
+        self.left -= 1
+        return 16_384
+
+
+def test_all_that_is_there_is_read_before_more_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe, "GATHER", 60.0)
+    connection = SimpleNamespace(_sock=Records(500), disconnect=lambda: None)
+    opened = pipe.Opened(time.time(), None, "")
+    monkeypatch.setattr(pipe.Pipe, "_open", lambda _self, _client: (connection, opened, b""))
+    made = pipe.Pipe(AttachOptions.of("redis://127.0.0.1:1/0"), b"*")
+    eventually(lambda: connection._sock.left == 0, "every record was read", within=10)
+    made.close()
+    assert sum(len(item.data) for item in made.take(1 << 30) if isinstance(item, pipe.Piece)) == 500 * 16_384
