@@ -17,6 +17,20 @@ from tests.support.valkey import ValkeyServer
 
 _count = itertools.count()
 
+# Files that take longest, the longest first: side by side, what begins last must not be what takes long.
+_LONG = (
+    *("e2e/test_up.py", "engine/test_probe.py", "test_lint.py", "e2e/test_window.py", "test_setup.py"),
+    *("engine/test_stack_broken.py", "engine/test_desk.py", "engine/test_signals.py"),
+    *("engine/test_load_broken.py", "engine/test_messages_desk.py", "engine/test_stack_command.py"),
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files first in a process of several (`-n`)."""
+    if hasattr(config, "workerinput"):
+        places = {Path(__file__).parent / name: place for place, name in enumerate(_LONG)}
+        items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 @pytest.fixture(autouse=True)
 def desk_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
