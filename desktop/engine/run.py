@@ -20,7 +20,7 @@ from desktop.engine.api import (
     StopHow,
 )
 from desktop.engine.loads import Loads
-from desktop.engine.record.reader import RunReader
+from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.schema import NAME
 from desktop.engine.stack.document import Document
 from desktop.engine.supervise import session as sessions

@@ -22,8 +22,8 @@ from desktop.engine.api import TaskColumn, TaskFilter, TaskQuery, TextIn
 from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.lines import Line
 from desktop.engine.ledger.tail import Tail
-from desktop.engine.record.reader import RunReader
-from desktop.engine.record.store import Store
+from desktop.engine.record.reading.reader import RunReader
+from desktop.engine.record.writing.store import Store
 from tests.benchmarks.made import read_by_itself, recorded
 from tests.support.made_run import BEGAN, MadeRun, write_ledger
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from desktop.engine.api import Mark, MarkKind
 from desktop.engine.record.recorder import recover
 from desktop.engine.record.schema import NAME, VERSION
-from desktop.engine.record.store import Store
+from desktop.engine.record.writing.store import Store
 from tests.support.made_run import WORKERS, MadeRun, write_ledger
 
 CACHE = Path(tempfile.gettempdir()) / "celery-desk-benchmarks"

@@ -28,7 +28,7 @@ from typing import Any
 
 from desktop.engine.api import TaskFilter
 from desktop.engine.ledger import read
-from desktop.engine.record.reader import RunReader
+from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.recorder import recover
 from tests.benchmarks.kills import Panel, watch_it_go
 from tests.support.left import argv, of_home

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from desktop.engine.api import TaskColumn, TaskFilter, TaskQuery, TaskState, TextIn
-from desktop.engine.record.reader import RunReader
+from desktop.engine.record.reading.reader import RunReader
 
 PAGE = 50
 _RECEIVED = TaskQuery(order=TaskColumn.RECEIVED)

@@ -18,7 +18,7 @@ import pytest
 from desktop.cli import main
 from desktop.commands.attach import VARIABLES, url_of
 from desktop.engine.api import TaskQuery
-from desktop.engine.record.reader import RunReader
+from desktop.engine.record.reading.reader import RunReader
 from tests.engine.attach_support import Dispatcher, dispatcher
 from tests.support.up import ROOT
 from tests.support.valkey import ValkeyServer

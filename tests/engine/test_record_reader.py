@@ -27,8 +27,8 @@ from desktop.engine.api import (
 )
 from desktop.engine.ledger.records import Task
 from desktop.engine.record import schema
-from desktop.engine.record.reader import RunReader
-from desktop.engine.record.store import Store
+from desktop.engine.record.reading.reader import RunReader
+from desktop.engine.record.writing.store import Store
 from tests.support.made_run import MadeRun
 from tests.support.record_oracle import Oracle
 from tests.support.waiting import eventually
@@ -146,7 +146,7 @@ def test_large_runs_give_the_same_pages_without_sorting_all(
     monkeypatch: pytest.MonkeyPatch, reader: RunReader, oracle: Oracle, column: TaskColumn
 ) -> None:
     """Many tasks are not sorted for a page: with the bound at zero, each page must still be the oracle's."""
-    from desktop.engine.record import order
+    from desktop.engine.record.reading.questions import order
 
     monkeypatch.setattr(order, "_FEW", 0)
     for descending in (False, True):
@@ -340,7 +340,7 @@ class Gate:
     """Holds the work of a reader's thread where it looks whether anybody still waits."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from desktop.engine.record import jobs
+        from desktop.engine.record.reading.questions import jobs
 
         self.held, self.go = threading.Event(), threading.Event()
         true_check = jobs.Hand.check
@@ -426,8 +426,8 @@ def test_numpy_is_imported_only_when_something_is_read(run: tuple[Path, list[Tas
     code = f"""
 import sys
 from pathlib import Path
-from desktop.engine.record.reader import RunReader
-from desktop.engine.record.store import Store
+from desktop.engine.record.reading.reader import RunReader
+from desktop.engine.record.writing.store import Store
 reader = RunReader.open(Path({str(run[0])!r}))
 reader.info, reader.marks(), reader.span(), reader.series_names(), reader.version()
 print("numpy" in sys.modules)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from desktop.engine.api import Band
-from desktop.engine.record.reader import RunReader
-from desktop.engine.record.samples import Samples
-from desktop.engine.record.store import Store
+from desktop.engine.record.reading.reader import RunReader
+from desktop.engine.record.writing.samples import Samples
+from desktop.engine.record.writing.store import Store
 from tests.support.waiting import eventually
 
 BEGAN = 1_790_000_000.0

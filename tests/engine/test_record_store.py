@@ -17,7 +17,7 @@ import pytest
 from desktop.engine.api import DeskError, Mark, MarkKind, TaskState
 from desktop.engine.ledger.records import CUT, Attempt, Receipt, Task
 from desktop.engine.record import ids, schema
-from desktop.engine.record.store import Store
+from desktop.engine.record.writing.store import Store
 from tests.support.made_run import MadeRun
 from tests.support.waiting import eventually
 
@@ -298,7 +298,7 @@ def test_people_can_read_it_with_sqlite(store: Store, tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from desktop.engine.record.store import Store
+from desktop.engine.record.writing.store import Store
 from tests.support.made_run import MadeRun
 store = Store.create(Path(sys.argv[1]), {})
 tasks = MadeRun(10**9).tasks()
@@ -385,7 +385,7 @@ def test_a_disk_that_refuses_loses_nothing_once_it_takes_again(store: Store, tmp
 
 
 def test_a_disk_that_refuses_for_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from desktop.engine.record import sink
+    from desktop.engine.record.writing import sink
 
     monkeypatch.setattr(sink, "STUCK_ROWS", 500)
     store = Store.create(tmp_path, {})

@@ -18,7 +18,7 @@ import pytest
 from desktop.engine.api import DeskError, Mark, MarkKind, TaskFilter, TaskState
 from desktop.engine.ledger.lines import Line, Source
 from desktop.engine.record.client import MODULE, Recorder
-from desktop.engine.record.reader import RunReader
+from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.recorder import recover
 from desktop.engine.record.told import packed
 from tests.engine.ledger_lines import MAIN, POOL, ended, opened, pool, received, sent, started

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from desktop.engine.api import DeskError, Underway
-from desktop.engine.record.store import Store
+from desktop.engine.record.writing.store import Store
 from desktop.engine.runs import unpack as unpacking
 from desktop.engine.runs.catalog import info_of
 from desktop.engine.runs.folders import Note, write_note

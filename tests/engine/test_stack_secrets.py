@@ -33,7 +33,8 @@ def test_what_may_be_a_secret_is_left_out_and_the_rest_stays() -> None:
     assert data["celery"]["elasticsearch_urls"] == ["https://one:…@host/a", "https://plain/b"]
     assert data["celery"]["result_backend_transport_options"]["master_name"] == "m"
     assert data["celery"]["task_acks_late"] is True
-    assert clean.startswith("# A shop.\n") and '"shop"  # of ours' in clean
+    assert clean.startswith("# A shop.\n")
+    assert '"shop"  # of ours' in clean
 
 
 def test_env_as_a_table_of_its_own() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from desktop.engine import paths
 from desktop.engine.api import Mark, MarkKind, TaskState
 from desktop.engine.ledger.records import Attempt, Task
-from desktop.engine.record.store import Store
+from desktop.engine.record.writing.store import Store
 
 STACK = """\
 # A prefork worker.

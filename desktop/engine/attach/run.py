@@ -14,7 +14,7 @@ from desktop.engine.loads import Loads
 from desktop.engine.observe import proc
 from desktop.engine.observe.queues import QueueReader
 from desktop.engine.observe.sampler import PoolFigures
-from desktop.engine.record.reader import RunReader
+from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.schema import NAME
 from desktop.engine.supervise.guard import Guard
 from desktop.engine.supervise.outcome import duration

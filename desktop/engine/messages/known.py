@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from desktop.engine.api import DeskError, MessagePage, TaskDetail
 
 if TYPE_CHECKING:
-    from desktop.engine.record.recall import Recall
+    from desktop.engine.record.reading.recall import Recall
 
 
 def with_times(page: MessagePage, run_folder: Path) -> MessagePage:
@@ -35,7 +35,7 @@ def with_times(page: MessagePage, run_folder: Path) -> MessagePage:
 
 def detail_of(task_id: str, run_folder: Path) -> TaskDetail:
     """A task of this run. Raises DeskError where the run does not know it, or cannot be read."""
-    from desktop.engine.record.detail import Details
+    from desktop.engine.record.reading.detail import Details
 
     with _recalling(run_folder) as (connection, recall):
         return Details(connection, recall).detail(task_id)
@@ -44,7 +44,7 @@ def detail_of(task_id: str, run_folder: Path) -> TaskDetail:
 @contextmanager
 def _recalling(run_folder: Path) -> Iterator[tuple[sqlite3.Connection, Recall]]:
     # Only now: whoever asks for none of it needs none of the record.
-    from desktop.engine.record.recall import Recall
+    from desktop.engine.record.reading.recall import Recall
     from desktop.engine.record.schema import NAME, open_to_read, unreadable
 
     path = run_folder / NAME

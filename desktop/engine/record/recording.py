@@ -23,8 +23,8 @@ from desktop.engine.record.facts import machine, versions
 from desktop.engine.record.looker import Looked, Looker
 from desktop.engine.record.schema import NAME, open_to_read
 from desktop.engine.record.source import WatchedSource, source_of
-from desktop.engine.record.store import Store
 from desktop.engine.record.told import Told, WorkerTold
+from desktop.engine.record.writing.store import Store
 
 log = logging.getLogger("recorder")
 

@@ -43,7 +43,7 @@ class Place:
 
     def record(self, progress: Progress) -> Record:
         """Read it; complete it first where its panel was killed. Raises DeskError."""
-        from desktop.engine.record.reader import RunReader
+        from desktop.engine.record.reading.reader import RunReader
 
         if needs_completing(self.folder):
             complete(self.folder, progress)

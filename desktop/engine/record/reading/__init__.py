@@ -1,0 +1,1 @@
+"""Reading a run, while it is recorded or afterwards."""
