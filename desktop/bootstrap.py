@@ -32,8 +32,8 @@ STAMP = VENV / "celery-desk.json"
 NEEDED = (3, 11)
 KNOWN = ("3.14", "3.13", "3.12", "3.11")  # tried in this order where `python3` is too old
 # Most tests wait for real workers: three at a time take half as long, also on two cores. A file's tests stay
-# together, for what they share.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+# together, for what they share; conftest begins with the longest files.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 # -- which Python
 
