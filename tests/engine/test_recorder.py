@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from desktop.engine.api import DeskError, Mark, MarkKind, TaskFilter, TaskState
@@ -21,6 +23,7 @@ from desktop.engine.record.client import MODULE, Recorder
 from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.recorder import recover
 from desktop.engine.record.told import packed
+from desktop.engine.runs.underway import StoppedError
 from tests.engine.ledger_lines import MAIN, POOL, ended, opened, pool, received, sent, started
 from tests.support.up import ROOT
 from tests.support.valkey import ValkeyServer
@@ -226,6 +229,45 @@ def test_a_run_whose_recorder_died_too_is_completed(folder: Path, ledger: Ledger
     assert states(folder) == {TaskState.SUCCESS: 50, TaskState.STRANDED: 1}
     record = RunReader.open(folder)
     assert (record.settings()["stack"], record.info.clean) == ("found", False)
+    record.close()
+
+
+def test_completing_can_be_broken_off_and_done_later(folder: Path, ledger: Ledger) -> None:
+    ledger.tasks(0, 5)
+    asked = []
+
+    def no_more() -> None:
+        asked.append(children())
+        raise StoppedError
+
+    handle = os.open(folder / "recorder.lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # it waits for this, so it is broken off in the middle
+    try:
+        with pytest.raises(StoppedError):
+            recover(folder, no_more)
+    finally:
+        os.close(handle)
+    (there,) = asked
+    assert there
+    assert not there & children(), "its process has ended"
+    recover(folder)
+    assert states(folder) == {TaskState.SUCCESS: 5}
+
+
+def children() -> set[int]:
+    """The processes that this one has started and that run."""
+    return {child.pid for child in psutil.Process().children() if runs(child.pid)}
+
+
+def test_a_completed_run_ended_when_its_ledger_did(folder: Path, ledger: Ledger) -> None:
+    ledger.tasks(0, 5)
+    ledger.write(received("a"), started("a", 2))
+    for file in ledger.folder.iterdir():
+        os.utime(file, (1_000.0, 1_000.0))
+    recover(folder)
+    record = RunReader.open(folder)
+    assert record.span()[1] == 1_000.0
+    assert record.info.ended == 1_000.0
     record.close()
 
 

@@ -26,6 +26,7 @@ from desktop.engine.api import (
 )
 from desktop.engine.desk import LocalDesk
 from desktop.engine.record import told
+from desktop.engine.record.reading.front import Front
 from desktop.engine.runs.catalog import info_of
 from desktop.engine.runs.folders import run_folders
 from desktop.engine.runs.opening import needs_completing, unpacked_folder
@@ -212,6 +213,31 @@ def test_a_run_without_a_database_gets_one_from_its_ledger(desk: LocalDesk) -> N
     assert {queue.name: queue.waiting for queue in desk.snapshot().queues} == {"celery": 2, "mail": 0}
 
 
+@pytest.mark.parametrize("left", ["", "PRAGMA journal_mode = WAL", "CREATE TABLE meta(key, value)"])
+def test_a_database_in_which_nothing_is_yet_is_made_anew(desk: LocalDesk, left: str) -> None:
+    """Its recorder was killed in its first milliseconds."""
+    folder = small_run(database=False)
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection:
+        connection.execute(left)
+    (folder / "run.db").touch()
+    with (folder / "ledger" / "w1.001.4242.jsonl").open("a", encoding="utf-8") as file:
+        file.write(lines_of("a", BEGAN, True))
+    (run,) = desk.runs().result(LONG)
+    assert (run.problem, run.clean, run.complete) == ("", False, False)
+    desk.open_run(folder).result(LONG)
+    assert {state: count for state, count in states(desk).items() if count} == {TaskState.SUCCESS: 1}
+
+
+def test_a_database_of_somebody_else_is_left_alone(desk: LocalDesk) -> None:
+    folder = small_run(database=False)
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection:
+        connection.execute("CREATE TABLE recipes(name)")
+    with pytest.raises(DeskError, match="no record of a run"):
+        desk.open_run(folder).result(LONG)
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM recipes").fetchone() == (0,)
+
+
 def test_a_stack_file_that_is_not_understood_hides_no_task(desk: LocalDesk) -> None:
     folder = small_run(tasks=5)
     (folder / "stack.toml").write_text('name = "laptop"\nfuture = true\n', encoding="utf-8")
@@ -231,6 +257,15 @@ def test_a_record_that_makes_no_sense_is_refused_and_let_go(desk: LocalDesk, har
     with pytest.raises(DeskError, match="cannot be read"):
         desk.open_run(folder).result(LONG)
     assert desk.snapshot().recorded is None
+
+
+def test_a_record_is_let_go_whatever_it_says_of_itself(desk_home: Path) -> None:
+    folder = small_run()
+    front = Front(folder / "run.db")
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection, connection:
+        connection.execute("UPDATE meta SET value = '\"soon\"' WHERE key = 'began'")
+    front.close()
+    assert [mark.text for mark in front.marks()] == ["w1 answers"], "what could be read stays"
 
 
 def test_a_run_that_is_recorded_elsewhere_is_refused_and_packed(desk: LocalDesk, tmp_path: Path) -> None:

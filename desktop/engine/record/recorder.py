@@ -34,6 +34,7 @@ POLL = 0.1  # seconds between two looks at the ledger
 PUSH = 0.1  # between two states
 BEAT = 0.5  # between two commits
 LOCK_TIME = 2.0  # seconds that the recorder of a panel that died may still need
+CHECK = 0.1  # seconds between two questions whether a recovery is still wanted
 LAST_LINES = 0.25  # seconds in which what the panel left comes to its end
 
 
@@ -124,23 +125,43 @@ def locked(folder: Path) -> int:
             return handle
 
 
-def recover(folder: Path) -> None:
+def recover(folder: Path, check: Callable[[], None] = lambda: None) -> None:
     """Complete the record of a run whose panel and recorder were killed, in a process of its own.
 
     What still ran is cut, and the run is marked as one that did not end by itself. Raises DeskError.
+    `check` is called some times a second; what it raises ends the process, and goes on to the caller: what
+    was completed by then stays, and the next time goes on there.
     """
     root = str(Path(__file__).resolve().parents[3])
-    found = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-P", "-m", "desktop.engine.record.recorder", str(folder)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        check=False,
-    )
-    if found.returncode:
-        last = (found.stdout.strip().splitlines() or [f"it ended with {found.returncode}"])[-1]
+    ) as process:
+        said = _heard_out(process, check)
+    if process.returncode:
+        last = (said.strip().splitlines() or [f"it ended with {process.returncode}"])[-1]
         raise DeskError(f"The record of {folder.name} could not be completed: {last}", "")
+
+
+def _heard_out(process: subprocess.Popen[str], check: Callable[[], None]) -> str:
+    """What it printed until its end."""
+    try:
+        while True:
+            try:
+                return process.communicate(timeout=CHECK)[0]
+            except subprocess.TimeoutExpired:
+                check()
+    except BaseException:
+        process.terminate()  # each commit is whole, so it may end anywhere
+        try:
+            process.wait(LOCK_TIME)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
 
 
 def _recover(folder: Path) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from desktop.engine.messages.stranded import Stranded
 from desktop.engine.record import draw
 from desktop.engine.record.facts import machine, versions
 from desktop.engine.record.looker import Looked, Looker
-from desktop.engine.record.schema import NAME, open_to_read
+from desktop.engine.record.schema import NAME, open_to_read, stillborn
 from desktop.engine.record.source import WatchedSource, source_of
 from desktop.engine.record.told import Told, WorkerTold
 from desktop.engine.record.writing.store import Store
@@ -268,22 +267,11 @@ class Recording:
 
 def _store(folder: Path, facts: Mapping[str, Any]) -> Store:
     path = folder / NAME
-    if path.exists() and not _stillborn(path):
+    if path.exists() and not stillborn(path):
         return Store.resume(folder)
     for left in folder.glob(f"{NAME}*"):
         left.unlink()
     return Store.create(folder, {**facts, "versions": versions(), "machine": machine()})
-
-
-def _stillborn(path: Path) -> bool:
-    """Its recorder was killed in the moment in which it created the database: nothing is in it."""
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            return not connection.execute("SELECT count(*) FROM meta").fetchone()[0]
-    except sqlite3.OperationalError as error:
-        return "no such table" in str(error)
-    except sqlite3.Error:
-        return False
 
 
 def _last_marks(folder: Path) -> frozenset[Mark]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -178,6 +179,17 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         open_to_write(path).close()
         return open_to_read(path)
     return connection
+
+
+def stillborn(path: Path) -> bool:
+    """Its recorder was killed in the moment in which it created the database: nothing is in it."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return True
+            return not connection.execute("SELECT count(*) FROM meta").fetchone()[0]
+    except sqlite3.Error:  # damaged, or somebody else's
+        return False
 
 
 def unreadable(path: Path, error: Exception) -> DeskError:

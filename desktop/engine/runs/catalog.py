@@ -40,14 +40,17 @@ def info_of(folder: Path, live: bool = False) -> RunInfo:
     """What is known of a run. One that cannot be read has its `problem`, and never raises."""
     note = note_of(folder)
     known: dict[str, Any] = {"stack": _stack_name(folder), "began": _began(folder)}
-    if (folder / DATABASE).is_file():
+    if not (folder / DATABASE).is_file():
+        # Recorded by a version without a database, or killed before it was made: its ledger has the tasks.
+        known["complete"] = False
+    else:
         try:
             known |= _read(folder, live)
         except DeskError as error:
-            known["problem"] = str(error)
-    else:
-        # Recorded by a version without a database, or killed before it was made: its ledger has the tasks.
-        known["complete"] = False
+            if schema.stillborn(folder / DATABASE) and (folder / LEDGER).is_dir():
+                known |= {"clean": live, "complete": False}
+            else:
+                known["problem"] = str(error)
     ended = None if live else known.pop("ended", None) or _last_written(folder)
     known.pop("ended", None)
     size = size_of(folder)

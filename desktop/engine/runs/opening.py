@@ -101,8 +101,13 @@ def _check_folder(folder: Path) -> None:
         raise DeskError(
             f"{folder.name} is being recorded now.", "Open it when it has ended, or pack it as it is."
         )
-    if (folder / DATABASE).is_file():
+    if (folder / DATABASE).is_file() and not _remade(folder):
         schema.open_to_read(folder / DATABASE).close()
+
+
+def _remade(folder: Path) -> bool:
+    """Nothing is in its database, and its ledger makes another one."""
+    return (folder / LEDGER).is_dir() and schema.stillborn(folder / DATABASE)
 
 
 def check_facts(folder: Path) -> None:
@@ -141,7 +146,7 @@ def sweep_unpacked() -> None:
 def needs_completing(folder: Path) -> bool:
     """Whether the ledger knows more than the database, or tasks seem to run that cannot. Raises DeskError."""
     path = folder / DATABASE
-    if not path.is_file():
+    if not path.is_file() or _remade(folder):
         return (folder / LEDGER).is_dir()
     with contextlib.closing(schema.open_to_read(path)) as connection:
         try:
@@ -158,4 +163,4 @@ def complete(folder: Path, progress: Progress) -> None:
     from desktop.engine.record.recorder import recover
 
     progress.doing("Completing the record from its ledger")
-    recover(folder)
+    recover(folder, progress.check)

@@ -54,7 +54,10 @@ class Front:
                 return
             with contextlib.suppress(sqlite3.Error):
                 self._look()
-                for key in self._asks:
+            for key in self._asks:
+                with contextlib.suppress(
+                    sqlite3.Error, ValueError, TypeError, zlib.error
+                ):  # of anybody's zip
                     self._answer(key)
             self._closed = True
             self._connection.close()
