@@ -26,7 +26,8 @@ class QueueCommands(QObject):
         super().__init__(parent)
         self._shell = shell
         self._names: tuple[str, ...] = ()
-        self._offers: dict[str, str] = {}  # key of an offer to consume -> queue
+        self._offers: set[str] = set()  # keys of the verbs by which a worker takes a queue on, or leaves it
+        self._told: tuple[object, ...] = ()  # what these were made from
         self._allowed: dict[str, _Key] = {}
         tip = "Put stranded messages back into their queues now"
         self._add(ALL, "Bring back all stranded messages…", self.ask_restore, "restart", tip)
@@ -82,21 +83,28 @@ class QueueCommands(QObject):
     # who could consume it
 
     def _offer_consumers(self, snapshot: StackSnapshot) -> None:
-        """A verb for each living worker and each queue that nobody consumes."""
+        """A verb for each living worker and each queue: to consume it, or to stop that."""
         alive = [w.name for w in snapshot.workers if w.service.state.alive] if snapshot.state in _UP else []
-        lonely = [q.name for q in snapshot.queues if not q.consumers]
-        wanted = {consume_key(queue, worker): (queue, worker) for queue in lonely for worker in alive}
-        for key in set(self._offers) - set(wanted):
+        told = tuple(alive), tuple((q.name, q.consumers) for q in snapshot.queues)
+        if told == self._told:
+            return
+        self._told = told
+        wanted = {turn_key(q, worker): (q, worker) for q in snapshot.queues for worker in alive}
+        for key in self._offers - set(wanted):
             self._shell.commands.remove(key)
-            del self._offers[key]
         for key, (queue, worker) in wanted.items():
             if key not in self._offers:
-                self._offers[key] = queue
-                text, tip = f"Let {worker} consume {queue}", f"{worker} takes tasks from {queue} too, at once"
-                self._add(key, text, partial(self._consume, worker, queue), "plus", tip)
+                self._offer(key, queue, worker)
+        self._offers = set(wanted)
 
-    def _consume(self, worker: str, queue: str) -> None:
-        self._shell.do(self._shell.desk.add_queue(worker, queue))
+    def _offer(self, key: str, queue: QueueSnapshot, worker: str) -> None:
+        desk, name = self._shell.desk, queue.name
+        if worker in queue.consumers:
+            text, tip = f"Stop {worker} consuming {name}", f"{worker} takes no more tasks from {name}"
+            self._add(key, text, lambda: self._shell.do(desk.cancel_queue(worker, name)), "stop", tip)
+        else:
+            text, tip = f"Let {worker} consume {name}", f"{worker} takes tasks from {name} too, at once"
+            self._add(key, text, lambda: self._shell.do(desk.add_queue(worker, name)), "plus", tip)
 
     # purging
 
@@ -143,6 +151,13 @@ class QueueCommands(QObject):
 def consume_key(queue: str, worker: str) -> str:
     """The action that lets a worker consume a queue."""
     return f"queue.consume:{queue}:{worker}"
+
+
+def turn_key(queue: QueueSnapshot, worker: str) -> str:
+    """The action that changes whether a worker consumes a queue."""
+    return (
+        f"queue.leave:{queue.name}:{worker}" if worker in queue.consumers else consume_key(queue.name, worker)
+    )
 
 
 def stranded_of(

@@ -24,7 +24,6 @@ class GroupColumn:
 
     key: str
     head: str
-    width: int
     value: Callable[[TaskGroup], Any]
     text: Callable[[TaskGroup], str]
     about: str
@@ -50,29 +49,28 @@ def _spread(part: str, key: str, word: str) -> GroupColumn:
     what = {"wait": "Wait", "run": "Run"}[part]
     how = {"max": "the longest", "p50": "half of them took no longer"}.get(key, f"{key[1:]} % took no longer")
     # The first of four names what all of them measure.
-    head, wide = (f"{what} {word}", 78) if key == "p50" else (word, 62)
-    return GroupColumn(f"{part}-{key}", head, wide, value, lambda g: fine(value(g)), f"{what} time: {how}")
+    head = f"{what} {word}" if key == "p50" else word
+    return GroupColumn(f"{part}-{key}", head, value, lambda g: fine(value(g)), f"{what} time: {how}")
 
 
 _CLICK = "Enter or a click lists its tasks"
 _ENDS = "FAILURE and LOST, and their share of those that are over"
 COLUMNS = (
-    GroupColumn("name", "Name", 220, lambda g: g.name, lambda g: g.name, ""),
-    GroupColumn("count", "Tasks", 76, lambda g: g.count, lambda g: f"{g.count:,}", "All that match"),
+    GroupColumn("name", "Name", lambda g: g.name, lambda g: g.name, ""),
+    GroupColumn("count", "Tasks", lambda g: g.count, lambda g: f"{g.count:,}", "All that match"),
     GroupColumn(
-        "over", "Over", 70, lambda g: g.over, lambda g: f"{g.over:,}", "Nothing more is expected of them"
+        "over", "Over", lambda g: g.over, lambda g: f"{g.over:,}", "Nothing more is expected of them"
     ),
-    GroupColumn("failures", "Failures", 118, share, _percent, _ENDS),
+    GroupColumn("failures", "Failures", share, _percent, _ENDS),
     GroupColumn(
         "twice",
         "Ran twice",
-        84,
         lambda g: g.ran_twice,
         lambda g: f"{g.ran_twice:,}",
         "Without having asked for it",
     ),
     *(_spread(part, key, key) for part in ("wait", "run") for key in ("p50", "p95", "p99", "max")),
-    GroupColumn("cpu", "CPU", 88, lambda g: g.cpu, lambda g: fine(g.cpu), "Processor time, all together"),
+    GroupColumn("cpu", "CPU", lambda g: g.cpu, lambda g: fine(g.cpu), "Processor time, all together"),
 )
 
 

@@ -37,7 +37,10 @@ def span_words(since: float | None, until: float | None) -> str:
 
     if since is None or until is None:
         return f"from {clock(since)}" if since is not None else f"until {clock(until)}" if until else ""
-    return f"{clock(since)} – {clock(until)}"
+    last = clock(until)
+    if time.strftime("%j %Y", time.localtime(since)) == time.strftime("%j %Y", time.localtime(until)):
+        last = time.strftime("%H:%M:%S", time.localtime(until))  # the day stands before the first
+    return f"{clock(since)} – {last}"
 
 
 def filter_words(chosen: TaskFilter) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from PySide6.QtWidgets import QGridLayout, QMenu, QWidget
 
 from desktop.engine.api import Desk, QueueSnapshot, StackSnapshot
@@ -14,6 +12,7 @@ from desktop.ui.pages.queues_messages import MessagesCard
 from desktop.ui.pages.queues_places import MEANING, Place, PlacesBar, PlaceSwatch, is_up, numbers_of, unserved
 from desktop.ui.pages.queues_tables import HeldTable, PriorityBars
 from desktop.ui.pages.workers_detail import VerbButton
+from desktop.ui.queue_commands import turn_key
 from desktop.ui.states import Tone
 from desktop.ui.widgets.containers import Card, Column, Pair, row
 from desktop.ui.widgets.labels import ElidedLabel, label, set_tone
@@ -187,19 +186,12 @@ class QueueDetail(Column):
     def _fill_more(self, menu: QMenu) -> None:
         snapshot = self.shell.bridge.snapshot
         queue = next((q for q in snapshot.queues if q.name == self.name), None)
-        for worker in snapshot.workers:
-            if queue is None or not worker.service.state.alive:
-                continue
-            taken = worker.name in queue.consumers
-            text = f"{worker.name} stops consuming it" if taken else f"{worker.name} consumes it too"
-            menu.addAction(text, partial(self._let, worker.name, not taken))
+        commands = self.shell.commands
+        for key in [turn_key(queue, worker.name) for worker in snapshot.workers] if queue else []:
+            if key in commands:
+                menu.addAction(commands[key])
         if menu.isEmpty():
             menu.addAction("No worker runs").setEnabled(False)
-
-    def _let(self, worker: str, consume: bool) -> None:
-        desk = self.shell.desk
-        verb = desk.add_queue if consume else desk.cancel_queue
-        self.shell.do(verb(worker, self.name))
 
     def _say_consumers(self, queue: QueueSnapshot, snapshot: StackSnapshot) -> None:
         """Whether anybody consumes it; who does stands in the table below."""

@@ -10,6 +10,7 @@ from desktop.engine.api import TaskRow, TaskState
 from desktop.ui import fonts
 from desktop.ui.models.task_columns import COLUMNS, so_far
 from desktop.ui.models.tasks import TaskModel
+from desktop.ui.state_shapes import paint_state
 from desktop.ui.states import Tone, paint_shape, tone_of, word_of
 from desktop.ui.theme import Theme
 
@@ -106,7 +107,7 @@ class TaskCell(QStyledItemDelegate):
         tone, word = tone_of(row.state), word_of(row.state)
         colour = self._colors[tone]
         box = QRectF(rect.left() + PAD, rect.center().y() - 3.5, 8, 8)
-        paint_shape(painter, tone, box, colour)
+        paint_state(painter, row.state, box, colour)
         painter.setPen(colour)
         self._write(painter, rect.adjusted(PAD + 14, 0, -4, 0), word, self._label, False, _END)
 

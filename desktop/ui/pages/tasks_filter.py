@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QVBoxLayout, QWidget
 from desktop.engine.api import Facets, TaskFilter, TaskState, TextIn
 from desktop.ui.actions import Actions
 from desktop.ui.models.task_words import IN_WORDS, span_words
-from desktop.ui.states import Tone, tone_of, word_of
+from desktop.ui.states import Tone, word_of
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chips import ClosableChip, CountChip
 from desktop.ui.widgets.choice_button import ChoiceButton
@@ -61,7 +61,7 @@ class FilterBar(QWidget):
         )
         self.span, self.load = ClosableChip("the time span"), ClosableChip("the workload")
         self.reset = commands.button("task.reset", "quiet")
-        self.states = {state: CountChip(word_of(state), tone_of(state)) for state in TaskState}
+        self.states = {state: CountChip(word_of(state), state) for state in TaskState}
         self._wait = QTimer(self, singleShot=True, interval=_PATIENCE)
         self._lay_out()
         self._connect()
@@ -70,6 +70,8 @@ class FilterBar(QWidget):
         first, second = QWidget(), QWidget()
         upper, lower = FlowLayout(first, 6), FlowLayout(second, 4)
         upper_row: tuple[QWidget, ...] = (self.text, self.text_in, self.names, self.queues, self.workers)
+        for field in (self.text, self.text_in):
+            field.setProperty("bar", True)  # as tall and as quiet as the buttons beside it
         for widget in (*upper_row, self.twice, self.retried, self.span, self.load, self.reset):
             widget.setFixedHeight(_TALL)
             upper.addWidget(widget)

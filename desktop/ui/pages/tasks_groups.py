@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHeaderView,
@@ -18,12 +18,16 @@ from PySide6.QtWidgets import (
 from desktop.engine.api import TaskGroup
 from desktop.ui import fonts
 from desktop.ui.models.groups import COLUMNS, GroupModel, share
+from desktop.ui.models.tasks import ARROWS
 from desktop.ui.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
 _ROW, _PAD, _BAR = 34, 8, 3
-_LEAST = 150  # px of the names
-_NARROW = ((1150, "over"),)  # px below which it goes: it differs from the count only while they run
+_LEAST = 150  # px of the names, which end with what they do: shortened in the middle
+_GOES = ("over", "cpu")  # where figures and names have no room: it differs from the count only while they run
+_AIR = 4  # px beside a figure, so that one more digit does not touch its neighbour
+_TIMES = ("wait-", "run-")
+_USUAL = "999 ms"
 _OPENS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -55,13 +59,13 @@ class GroupTable(QTableView):
         head.setHighlightSections(False)
         head.setSectionsClickable(True)
         head.sectionClicked.connect(self._sort)
-        for at, column in enumerate(COLUMNS):
-            self.setColumnWidth(at, column.width)
+        self._widest = [0] * len(COLUMNS)  # they only grow: columns do not move while figures change
         self.clicked.connect(self._open)
 
     def show_groups(self, groups: Sequence[TaskGroup]) -> None:
         """Show these."""
         self.groups.show_groups(groups)
+        self._fit()
 
     def _sort(self, section: int) -> None:
         first = COLUMNS[section].key != "name"
@@ -82,12 +86,32 @@ class GroupTable(QTableView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        room = self.viewport().width() - 1
-        keys = [column.key for column in COLUMNS]
-        for below, key in _NARROW:
-            self.setColumnHidden(keys.index(key), room < below)
-        taken = sum(c.width for at, c in enumerate(COLUMNS[1:], 1) if not self.isColumnHidden(at))
-        self.setColumnWidth(0, max(_LEAST, room - taken))
+        self._fit()
+
+    def _fit(self) -> None:
+        """Each figure has the room that it needs; the names have the rest."""
+        wide = [0, *(self._needed(at) for at in range(1, len(COLUMNS)))]
+        room, taken = self.viewport().width() - 1, sum(wide)
+        for key in _GOES:
+            at = next(at for at, column in enumerate(COLUMNS) if column.key == key)
+            goes = room - taken < _LEAST
+            taken -= wide[at] if goes else 0
+            if self.isColumnHidden(at) != goes:
+                self.setColumnHidden(at, goes)
+        wide[0] = max(_LEAST, room - taken)
+        for at, width in enumerate(wide):
+            if self.columnWidth(at) != width:
+                self.setColumnWidth(at, width)
+
+    def _needed(self, at: int) -> int:
+        """Pixels of a column's head, also when it is sorted by, and of its longest figure."""
+        column, metrics = COLUMNS[at], QFontMetrics(fonts.font("text"))
+        head = QFontMetrics(self.horizontalHeader().font()).horizontalAdvance(column.head + ARROWS[True])
+        figures = [column.text(self.groups.group(row)) for row in range(self.groups.rowCount())]
+        usual = (_USUAL,) if column.key.startswith(_TIMES) else ()
+        longest = max((metrics.horizontalAdvance(text) for text in (*figures, *usual)), default=0)
+        self._widest[at] = max(self._widest[at], 2 * _PAD + max(head, longest + _AIR))
+        return self._widest[at]
 
 
 class _GroupCell(QStyledItemDelegate):

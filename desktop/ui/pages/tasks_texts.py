@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 
 from desktop.engine.api import Relative
 from desktop.ui import fonts, icons
-from desktop.ui.states import paint_shape, tone_of, word_of
+from desktop.ui.state_shapes import paint_state
+from desktop.ui.states import tone_of, word_of
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.containers import Card
 from desktop.ui.widgets.labels import ElidedLabel, label, set_tone
@@ -183,7 +184,7 @@ class RelativeButton(QAbstractButton):
             painter.setPen(QPen(theme.color("line_strong"), 1))
             painter.drawLine(round(left - 16), 0, round(left - 16), round(middle))
             painter.drawLine(round(left - 16), round(middle), round(left - 5), round(middle))
-        paint_shape(painter, tone, QRectF(left, middle - 4, 8, 8), theme.color(tone))
+        paint_state(painter, relative.state, QRectF(left, middle - 4, 8, 8), theme.color(tone))
         left = self._write(painter, left + 16, self.text(), "strong" if self.here else "text", "text")
         left = self._write(painter, left + 12, word_of(relative.state).lower(), "small", tone)
         left = self._write(painter, left + 12, self._word, "small", "muted")

@@ -36,6 +36,7 @@ class TimeAxis(QObject):
         super().__init__(parent)
         self.span = span
         self.now = time.time()
+        self.past = False  # it ends where a recorded run ended, not now: its words are times of the day
         self.cross: float | None = None  # seconds ago, negative; None: the latest values are read
         self.marks: tuple[Mark, ...] = ()
 
@@ -52,9 +53,12 @@ class TimeAxis(QObject):
             self.cross = ago
             self.cross_moved.emit()
 
-    def advance(self, now: float, marks: Iterable[Mark]) -> None:
-        """Take the present moment and all marks so far; before the charts are fed."""
-        self.now = now
+    def advance(self, now: float, marks: Iterable[Mark], past: bool = False) -> None:
+        """Take the moment at its end and all marks so far; before the charts are fed.
+
+        `past`: the moment is the end of a recorded run.
+        """
+        self.now, self.past = now, past
         self.marks = tuple(m for m in marks if m.t >= now - self.span)
 
 
@@ -106,6 +110,7 @@ class Chart(QWidget):
             self.warm_up()
             return
         self._plot.marks = tuple((m.t, m.kind) for m in self.axis.marks if m.kind in LINE_MARKS)
+        self._plot.set_past(self.axis.now if self.axis.past else None)
         had = self._has_data
         self._has_data = self._plot.feed(self.axis.now, read)
         if self._has_data != had:

@@ -189,8 +189,10 @@ def paint_cross(painter: QPainter, plot: Plot) -> None:
 def _paint_moment(painter: QPainter, plot: Plot, x: float) -> None:
     assert plot.cross is not None
     clock = time.strftime("%H:%M:%S", time.localtime(plot.now + plot.cross))
-    text = f"{ago_text(-plot.cross)}  ·  {clock}"
-    width = QFontMetricsF(plot.ink.small).horizontalAdvance("−00:00  ·  00:00:00") + 16
+    text, widest = f"{ago_text(-plot.cross)}  ·  {clock}", "−00:00  ·  00:00:00"
+    if plot.past is not None:  # how long ago would be told from the end of a run that is over
+        text, widest = clock, "00:00:00"
+    width = QFontMetricsF(plot.ink.small).horizontalAdvance(widest) + 16
     area = plot.area()
     left = min(max(x - width / 2, area.left()), area.right() - width)
     box = QRectF(left, area.bottom() + 2, width, 19)

@@ -60,8 +60,9 @@ class ChartPanel(QWidget):
         """Draw all charts and the time line now."""
         if not self._chosen:
             self._fit_span(snapshot)
-        self.axis.advance(snapshot.t, snapshot.marks)
-        fresh = snapshot.started_at is not None and snapshot.t - snapshot.started_at < _FRESH
+        past = snapshot.recorded is not None
+        self.axis.advance(snapshot.t, snapshot.marks, past)
+        fresh = not past and snapshot.started_at is not None and snapshot.t - snapshot.started_at < _FRESH
         for chart, empty in zip(self.charts, self._empty, strict=True):
             chart.say(_SOON if fresh else empty)
         read = partial(desk.series, seconds=self.axis.span + 2)

@@ -21,7 +21,7 @@ from desktop.ui.widgets import chart_labels
 from desktop.ui.widgets.chart_items import Band, Curve, Traces, make_pen
 from desktop.ui.widgets.chart_labels import Ink, Reading
 from desktop.ui.widgets.chart_line import Line, LineStyle
-from desktop.ui.widgets.chart_scale import LEFT, RIGHT, Unit, YScale, time_ticks
+from desktop.ui.widgets.chart_scale import LEFT, RIGHT, Unit, YScale, past_ticks, time_ticks
 
 TOP = 34  # title
 BOTTOM = 22  # words of the time axis
@@ -50,6 +50,7 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]
         self.marks: tuple[tuple[float, MarkKind], ...] = ()
         self.cross: float | None = None
         self.now = 0.0
+        self.past: float | None = None
         self.readings: list[Reading] = []  # what the read-out says: values at the cross-hair, or the latest
         self._traces = Traces()
         self._frame: QPixmap | None = None
@@ -125,6 +126,12 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]
         self.view.setYRange(0, self.scale_y.top * 1.02, padding=0)
         self._traces.set_range(self.span, self.scale_y.top * 1.02)
         self._frame = None
+
+    def set_past(self, end: float | None) -> None:
+        """Show the time up to the end of a recorded run; None: up to now."""
+        if end != self.past:
+            self.past = end
+            self._frame = None
 
     def set_span(self, span: float) -> None:
         """Show another number of seconds."""
@@ -238,7 +245,8 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]
 
     def grid_times(self) -> list[tuple[float, str]]:
         """Where the time axis has words."""
-        return time_ticks(self.span, max(1, int(self.area().width() // 90)))
+        most = max(1, int(self.area().width() // 90))
+        return time_ticks(self.span, most) if self.past is None else past_ticks(self.past, self.span, most)
 
 
 def _window(series: Series, now: float, span: float) -> tuple[np.ndarray, np.ndarray]:

@@ -179,6 +179,13 @@ def clock_ticks(since: float, until: float, most: int) -> list[tuple[float, str]
     return ticks
 
 
+def past_ticks(end: float, span: float, most: int) -> list[tuple[float, str]]:
+    """Grid lines of a time axis that ended at `end`, as `time_ticks` gives them, with times of the day."""
+    room = span / most  # seconds under a word: the last one, which is exact, has no other too near
+    words = [(t - end, word) for t, word in clock_ticks(end - span, end, most) if t < end - room]
+    return [*words, (0.0, time.strftime("%H:%M:%S", time.localtime(end)))]
+
+
 def _clock_word(t: float, step: float) -> str:
     moment = time.localtime(t + 1e-6)
     if step < 1:

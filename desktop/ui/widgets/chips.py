@@ -6,21 +6,26 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QPushButton, QSizePolicy
 
+from desktop.engine.api import TaskState
 from desktop.ui import fonts, icons
-from desktop.ui.states import Tone, paint_shape
+from desktop.ui.state_shapes import paint_sign
+from desktop.ui.states import Tone, tone_of
 from desktop.ui.theme import Theme
 from desktop.ui.words import short
 
-_TALL, _EDGE, _SHAPE = 30, 11, 14
+_TALL, _EDGE, _SHAPE = 28, 11, 14
 
 
 class CountChip(QAbstractButton):
-    """A word with a count or without, on or off. `tone` gives it a shape; a loud one asks to be seen."""
+    """A word with a count or without, on or off. `sign` gives it a shape; a loud one asks to be seen."""
 
-    def __init__(self, word: str, tone: Tone | None = None, loud: bool = False, counted: bool = True) -> None:
+    def __init__(
+        self, word: str, sign: Tone | TaskState | None = None, loud: bool = False, counted: bool = True
+    ) -> None:
         super().__init__()
         self.count = 0
-        self.tone, self._loud, self._counted = tone, loud, counted
+        self._sign, self._loud, self._counted = sign, loud, counted
+        self.tone = tone_of(sign) if isinstance(sign, TaskState) else sign
         self._widest = 0  # it never shrinks: nothing beside it moves because a figure became smaller
         self.setText(word)
         self.setCheckable(True)
@@ -66,12 +71,14 @@ class CountChip(QAbstractButton):
         painter.setPen(QPen(edge, 2 if self.hasFocus() else 1))
         ground = "selected" if on else "hover" if self.underMouse() else "surface"
         painter.setBrush(theme.color(ground))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 2, -1, -2), 13, 13)
+        inset = 1.0 if self.hasFocus() else 0.5
+        box = QRectF(self.rect()).adjusted(inset, inset, -inset, -inset)
+        painter.drawRoundedRect(box, box.height() / 2, box.height() / 2)
         loud = self._loud and self.count > 0
         left = float(_EDGE)
-        if self.tone is not None:
+        if self._sign is not None and self.tone is not None:
             colour = theme.color(self.tone if self.count or on else "muted")
-            paint_shape(painter, self.tone, QRectF(left, self.height() / 2 - 4, 8, 8), colour)
+            paint_sign(painter, self._sign, QRectF(left, self.height() / 2 - 4, 8, 8), colour)
             left += _SHAPE
         middle = int(Qt.AlignmentFlag.AlignVCenter)
         box = QRectF(left, 0, self.width() - left - _EDGE, self.height())

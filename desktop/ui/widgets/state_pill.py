@@ -6,7 +6,9 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from desktop.engine.api import TaskState
 from desktop.ui import fonts
+from desktop.ui.state_shapes import paint_sign
 from desktop.ui.states import AnyState, Tone, paint_shape, tone_of, word_of
 from desktop.ui.theme import Theme
 
@@ -21,16 +23,19 @@ class StatePill(QWidget):
         self._what = what
         self._quiet = quiet  # no ground: for rows
         self.tone, self.word = Tone.IDLE, ""
+        self._sign: Tone | TaskState = Tone.IDLE
         self.setFont(fonts.font("label"))
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def set_state(self, state: AnyState, detail: str = "") -> None:
         """Show a state of the engine; `detail` (why) becomes the tool tip."""
         self.set_tone(tone_of(state), word_of(state), detail)
+        self._sign = state if isinstance(state, TaskState) else self.tone
 
     def set_tone(self, tone: Tone, word: str, detail: str = "") -> None:
         """Show any word in a tone."""
         self.setToolTip(detail)
+        self._sign = tone
         if (tone, word) == (self.tone, self.word):
             return
         self.tone, self.word = tone, word
@@ -53,7 +58,7 @@ class StatePill(QWidget):
             painter.setBrush(theme.color(f"{self.tone}_tint"))
             painter.drawRoundedRect(QRectF(self.rect()), _HEIGHT / 2, _HEIGHT / 2)
         box = QRectF(left, (self.height() - _DOT) / 2, _DOT, _DOT)
-        paint_shape(painter, self.tone, box, theme.color(self.tone))
+        paint_sign(painter, self._sign, box, theme.color(self.tone))
         painter.setPen(theme.color("text" if self._quiet else self.tone))
         text = QRectF(box.right() + _GAP, 0, self.width(), self.height())
         painter.drawText(text, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), self.word)
