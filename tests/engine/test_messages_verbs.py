@@ -77,7 +77,7 @@ class Bench(MessageVerbs):
             control=lambda: self.control,
         )
 
-    def _running(self) -> Any:
+    def _living(self) -> Any:
         return SimpleNamespace(live=self.live)
 
     def snapshot(self) -> StackSnapshot:
