@@ -24,7 +24,6 @@ from desktop.engine.api import Desk, DeskError, StackSnapshot
 from desktop.ui import icons
 from desktop.ui.actions import Action, Actions
 from desktop.ui.attach_commands import AttachCommands
-from desktop.ui.attach_commands import AttachCommands
 from desktop.ui.attention import Attention
 from desktop.ui.header import Header
 from desktop.ui.memory import Memory
@@ -82,7 +81,6 @@ class Window(QMainWindow):
         self.queue_commands = QueueCommands(self, self)
         self.task_commands = TaskCommands(self, self)
         self.run_commands = RunCommands(self, self)
-        self.attach_commands = AttachCommands(self, self)
         self.attach_commands = AttachCommands(self, self)
         self._add_verbs()
         self._build()
