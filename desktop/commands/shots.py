@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from desktop.engine.api import TaskShare, Workload
+from desktop.engine.api import DeskError, TaskColumn, TaskFilter, TaskQuery, TaskShare, TaskState, Workload
 from desktop.engine.desk import LocalDesk
 from desktop.engine.stack.parse import read_stack
 
@@ -48,12 +48,24 @@ def take_shots(folder: Path, stack: str, seconds: float) -> int:
         _kill_the_last_worker(desk)
         wait(seconds / 3)
         files += grab(window, folder)
+        files += grab(window, folder, views={"task": ("tasks", _a_task_with_a_story(desk))})
     finally:
         window.close_now()
         desk.close()
     for file in files:
         click.echo(str(file))
     return 0
+
+
+def _a_task_with_a_story(desk: LocalDesk) -> str:
+    """One that the killed worker took with it; else the one that was tried most often."""
+    record = desk.record()
+    assert record is not None
+    for states in ({TaskState.LOST}, {TaskState.SUCCESS, TaskState.FAILURE}):
+        tried = TaskQuery(TaskFilter(states=frozenset(states)), TaskColumn.ATTEMPTS)
+        for row in record.tasks(tried, 0, 1).result(20).rows:
+            return row.id
+    raise DeskError("No task has ended yet.", "Give it more --seconds.")
 
 
 def _kill_the_last_worker(desk: LocalDesk) -> None:

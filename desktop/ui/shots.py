@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QTimer
@@ -21,12 +21,15 @@ def grab(
     schemes: Sequence[Scheme] = SCHEMES,
     sizes: Sequence[tuple[int, int]] = SIZES,
     settle: float = 0.8,
+    views: Mapping[str, tuple[str, str]] | None = None,
 ) -> list[Path]:
     """Save `<page>-<scheme>-<width>x<height>.png` for each page; returns the files.
 
-    The window is shown if it is not; `settle` seconds are given to each page to draw itself. The
-    scheme and the size are put back afterwards.
+    `views`: instead of the pages, name → (page, what it is to show first). The window is shown if it is
+    not; `settle` seconds are given to each page to draw itself. The scheme and the size are put back
+    afterwards.
     """
+    shown = views or {key: (key, "") for key in window.page_keys()}
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,8 +41,9 @@ def grab(
         window.rail.schemes.choose(scheme)
         for width, height in sizes:
             window.resize(width, height)
-            for key in window.page_keys():
-                files.append(_one(window, key, folder / f"{key}-{scheme}-{width}x{height}.png", settle))
+            for name, (key, about) in shown.items():
+                window.go(key, about)
+                files.append(_one(window, folder / f"{name}-{scheme}-{width}x{height}.png", settle))
     Theme.current.apply(app, before)
     window.rail.schemes.choose(before)
     window.resize(size)
@@ -48,8 +52,7 @@ def grab(
     return files
 
 
-def _one(window: Window, page: str, file: Path, settle: float) -> Path:
-    window.go(page)
+def _one(window: Window, file: Path, settle: float) -> Path:
     wait(settle)
     if not window.grab().save(str(file)):
         raise OSError(f"{file} could not be written")
