@@ -53,6 +53,7 @@ def _as_dict(run: RunInfo) -> dict[str, Any]:
         "ended": run.ended,
         "live": run.live,
         "clean": run.clean,
+        "copied": run.copied,
         "complete": run.complete,
         "tasks": run.tasks,
         "failed": run.failed,
@@ -88,6 +89,8 @@ def _state(run: RunInfo) -> str:
         return "live"
     if not run.clean:
         return "panel died"
+    if run.copied is not None:
+        return "packed while it ran"
     return "ended" if run.complete else "not read yet"
 
 

@@ -146,7 +146,7 @@ def test_large_runs_give_the_same_pages_without_sorting_all(
     monkeypatch: pytest.MonkeyPatch, reader: RunReader, oracle: Oracle, column: TaskColumn
 ) -> None:
     """Many tasks are not sorted for a page: with the bound at zero, each page must still be the oracle's."""
-    from desktop.engine.record.reading.questions import order
+    from desktop.engine.record.reading import order
 
     monkeypatch.setattr(order, "_FEW", 0)
     for descending in (False, True):
@@ -340,7 +340,7 @@ class Gate:
     """Holds the work of a reader's thread where it looks whether anybody still waits."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from desktop.engine.record.reading.questions import jobs
+        from desktop.engine.record.reading import jobs
 
         self.held, self.go = threading.Event(), threading.Event()
         true_check = jobs.Hand.check

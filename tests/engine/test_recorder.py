@@ -19,6 +19,7 @@ import pytest
 
 from desktop.engine.api import DeskError, Mark, MarkKind, TaskFilter, TaskState
 from desktop.engine.ledger.lines import Line, Source
+from desktop.engine.record import moment
 from desktop.engine.record.client import MODULE, Recorder
 from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.recorder import recover
@@ -301,6 +302,10 @@ def test_the_password_is_written_nowhere(
     proc = Path(f"/proc/{recorder.pid}")
     assert password.encode() not in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
     recorder.stop()
+    with closing(sqlite3.connect(folder / "run.db")) as connection:
+        (kept,) = connection.execute("SELECT value FROM meta WHERE key = 'moment'").fetchone()
+    assert moment.balance_of(json.loads(kept)) == recorder.told.balance, "the last sum is kept"
+    assert moment.queues_of(json.loads(kept))["q"].seen == (0, {})
     for file in folder.rglob("*"):
         if file.is_file():
             assert password.encode() not in file.read_bytes(), file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import sqlite3
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from desktop.engine.api import (
+    Balance,
     Cap,
     DeskError,
+    Held,
     MarkKind,
     StackState,
     TaskQuery,
@@ -25,8 +28,9 @@ from desktop.engine.api import (
     Workload,
 )
 from desktop.engine.desk import LocalDesk
-from desktop.engine.record import told
+from desktop.engine.record import moment
 from desktop.engine.record.reading.front import Front
+from desktop.engine.record.told import QueueTold, Told, packed
 from desktop.engine.runs.catalog import info_of
 from desktop.engine.runs.folders import run_folders
 from desktop.engine.runs.opening import needs_completing, unpacked_folder
@@ -171,7 +175,7 @@ def recorded_until_killed(folder: Path) -> None:
     )
     try:
         assert recorder.stdin is not None
-        recorder.stdin.write(told.packed(("begin", begin)))
+        recorder.stdin.write(packed(("begin", begin)))
         recorder.stdin.flush()
         eventually(lambda: (folder / "run.db").exists() and info_of(folder).tasks == 3, "it is recorded")
     finally:
@@ -226,6 +230,77 @@ def test_a_database_in_which_nothing_is_yet_is_made_anew(desk: LocalDesk, left: 
     assert (run.problem, run.clean, run.complete) == ("", False, False)
     desk.open_run(folder).result(LONG)
     assert {state: count for state, count in states(desk).items() if count} == {TaskState.SUCCESS: 1}
+
+
+def put(folder: Path, **facts: object) -> None:
+    """Into what the database of a run says of itself."""
+    with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection, connection:
+        for key, value in facts.items():
+            connection.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, json.dumps(value)))
+
+
+def test_an_opened_run_shows_the_last_sum_and_where_messages_were(desk: LocalDesk) -> None:
+    folder = small_run(tasks=20)
+    exact = Balance(submitted=20, waiting=2, ended=20, lost=1, copies=2)
+    seen = QueueTold("mail", seen=(2, {0: 1, 9: 1}), oldest_since=BEGAN, held=(Held("w1"),))
+    put(folder, moment=moment.kept(Told(balance=exact, queues={"mail": seen})))
+    desk.open_run(folder).result(LONG)
+    shown = desk.snapshot()
+    assert shown.balance == exact
+    mail = next(queue for queue in shown.queues if queue.name == "mail")
+    assert (mail.waiting, mail.by_priority, mail.oldest_since, mail.held) == (
+        2,
+        {0: 1, 9: 1},
+        BEGAN,
+        (Held("w1"),),
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        [],
+        {"balance": {"submitted": "many"}, "queues": {"mail": [], "x": {"held": 3}}},
+        moment.kept(Told(balance=Balance(submitted=19, ended=19))),  # its recorder died before the last task
+        moment.kept(Told(balance=Balance(submitted=20, ended=20, lost=1, waiting=9, exact=False))),
+    ],
+    ids=["none", "nonsense", "nonsense within", "earlier", "not exact"],
+)
+def test_without_a_last_sum_the_tasks_say_where_they_were(desk: LocalDesk, said: object) -> None:
+    folder = small_run(tasks=20)
+    put(folder, moment=said)
+    desk.open_run(folder).result(LONG)
+    shown = desk.snapshot()
+    assert shown.balance == Balance(submitted=20, ended=20, lost=1, exact=False)
+    assert shown.balance.difference == 0
+    assert [queue.name for queue in shown.queues] == ["celery", "mail"]
+
+
+def test_a_run_that_was_packed_while_it_ran_was_not_cut(desk: LocalDesk, tmp_path: Path) -> None:
+    folder = small_run(database=False)
+    with (folder / "ledger" / "w1.001.4242.jsonl").open("a", encoding="utf-8") as file:
+        file.write(lines_of("a", BEGAN, True) + lines_of("runs", BEGAN, False))
+        file.write(lines_of("b", BEGAN, True))
+        file.flush()
+        recorded_until_killed(folder)
+        file.write(lines_of("late", BEGAN + 5, True))
+    with (folder / "recorder.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as a living recorder does
+        pack(folder, tmp_path / "live.zip", Progress(Underway[str]()))
+    put(folder, said="the run itself goes on")
+    desk.open_run(tmp_path / "live.zip").result(LONG)
+    found = {state: count for state, count in states(desk).items() if count}
+    assert found == {TaskState.SUCCESS: 3, TaskState.ACTIVE: 1}
+    shown = desk.snapshot().recorded
+    assert shown is not None
+    told = info_of(shown)
+    assert (told.clean, told.complete, told.copied is not None) == (True, True, True)
+    record = desk.record()
+    assert record is not None
+    assert (record.info.clean, record.info.copied, record.info.ended) == (True, told.copied, told.copied)
+    assert not needs_completing(shown)
+    assert info_of(folder).copied is None, "nothing is written into the run that lives"
 
 
 def test_a_database_of_somebody_else_is_left_alone(desk: LocalDesk) -> None:

@@ -55,6 +55,7 @@ class RunInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     kept: bool = False  # a person said that it stays, whatever the cap says
+    copied: float | None = None  # it was packed at this time while it still ran; so it is `clean` and no end
     complete: bool = True  # False: its counts are known for sure only when it was opened once
 
 

@@ -26,6 +26,12 @@ def facts_of(folder: Path) -> Mapping[str, Any]:
     return {"stack": name, "began": began, "texts": [[began, text]]}
 
 
+def copied_of(meta: Mapping[str, Any]) -> float | None:
+    """When the copy of a run that still lived was made; None for a run that is none."""
+    copied = meta.get("copied")
+    return float(copied) if isinstance(copied, (int, float)) and meta.get("clean") is not True else None
+
+
 def versions() -> dict[str, str]:
     """Of what is installed here; a project with its own interpreter may run others."""
     found = {"python": platform.python_version()}

@@ -12,8 +12,10 @@ moment. stdout: answers, and the state up to ten times a second (`told.Told`).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
+import json
 import logging
 import os
 import subprocess
@@ -24,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from desktop.engine.api import DeskError
-from desktop.engine.record.facts import facts_of
+from desktop.engine.record import moment, schema
+from desktop.engine.record.facts import copied_of, facts_of
 from desktop.engine.record.pipe import Pipe
 from desktop.engine.record.recording import Recording
+from desktop.engine.record.told import Told
 
 log = logging.getLogger("recorder")
 
@@ -45,6 +49,9 @@ class Recorder:
         self._pipe = pipe
         self._recording = recording
         self._finished = False
+        self._told = Told()
+        self._said = True  # the panel has it
+        self._kept: dict[str, Any] = {}
         self._tells: Mapping[str, Callable[..., None]] = {
             "cut": recording.cut,
             "sample": recording.sample,
@@ -74,23 +81,39 @@ class Recorder:
                 self._recording.read()
                 poll_at = now + POLL
             if now >= beat_at:
+                self._keep()
                 self._recording.beat()
                 beat_at = now + BEAT
             if now >= push_at:
                 self._push()
                 push_at = now + PUSH
         if self._finished:
+            self._recording.catch_up()
+            self._draw()
+            self._keep()
             self._recording.close(clean=True)
             self._push()
             self._pipe.drain(1.0)
         else:
             self._recording.close_after(LAST_LINES)
 
+    def _draw(self) -> None:
+        told = self._recording.told()
+        if told is not None:
+            self._told, self._said = told, False
+
     def _push(self) -> None:
-        if self._pipe.free:
-            told = self._recording.told()
-            if told is not None:
-                self._pipe.say(("told", told))
+        self._draw()
+        if not self._said and self._pipe.free:
+            self._pipe.say(("told", self._told))
+            self._said = True
+
+    def _keep(self) -> None:
+        """Where all messages are, for whoever opens this run."""
+        kept = moment.kept(self._told)
+        if kept != self._kept:
+            self._kept = kept
+            self._recording.put(moment.MOMENT, kept)
 
     def _heard(self, message: Any) -> None:
         kind = message[0]
@@ -164,10 +187,24 @@ def _heard_out(process: subprocess.Popen[str], check: Callable[[], None]) -> str
         raise
 
 
+def _copied(folder: Path) -> float | None:
+    path = folder / schema.NAME
+    if not path.exists() or schema.stillborn(path):
+        return None
+    with contextlib.closing(schema.open_to_read(path)) as connection:
+        rows = connection.execute("SELECT key, value FROM meta WHERE key IN ('clean', 'copied')")
+        return copied_of({key: json.loads(value) for key, value in rows})
+
+
 def _recover(folder: Path) -> int:
     try:
         locked(folder)
-        Recording({"source": "ledger", "folder": str(folder), "facts": facts_of(folder)}).complete()
+        copied = _copied(folder)
+        recording = Recording({"source": "ledger", "folder": str(folder), "facts": facts_of(folder)})
+        if copied is None:
+            recording.complete()
+        else:  # its run lived on elsewhere: nothing was cut
+            recording.close(clean=False, ended=copied)
     except (DeskError, OSError) as error:
         print(error)
         return 1

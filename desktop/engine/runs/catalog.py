@@ -12,6 +12,7 @@ from typing import Any
 
 from desktop.engine.api import DeskError, RunInfo, TaskState
 from desktop.engine.record import schema
+from desktop.engine.record.facts import copied_of
 from desktop.engine.runs.folders import (
     DATABASE,
     LEDGER,
@@ -63,9 +64,10 @@ def _read(folder: Path, live: bool) -> dict[str, Any]:
     with contextlib.closing(schema.open_to_read(path)) as connection:
         try:
             meta = read_meta(connection)
-            clean = meta.get("clean") is True or live
+            clean, copied = meta.get("clean") is True or live, copied_of(meta)
             found = {
-                "clean": clean,
+                "clean": clean or copied is not None,
+                "copied": copied,
                 "complete": clean or not behind(folder, connection),
                 "versions": _words(meta.get("versions")),
                 **_counts(meta),

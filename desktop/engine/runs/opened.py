@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sqlite3
 import threading
 from array import array
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from desktop.engine import snapshots
 from desktop.engine.api import (
+    Balance,
     DeskError,
     Facets,
     Leftover,
@@ -29,7 +29,8 @@ from desktop.engine.api import (
 )
 from desktop.engine.ledger.records import CUT
 from desktop.engine.ledger.tally import Tally
-from desktop.engine.record import schema
+from desktop.engine.record import moment, schema
+from desktop.engine.record.told import QueueTold
 from desktop.engine.runs.catalog import info_of, read_meta
 from desktop.engine.runs.folders import DATABASE, STACK
 from desktop.engine.runs.logs import RecordedLogs
@@ -41,6 +42,7 @@ _BEAT = 0.5  # seconds between two points of them
 _MARKS = 1000
 _MOST_QUEUES = 50
 _ENDED = "It ran while this was recorded."
+_HELD = ("reserved", "active", "scheduled", "stranded")
 _PATIENCE = 60.0  # seconds for what a small answer of the record may take
 
 
@@ -121,7 +123,8 @@ def _moment(folder: Path, record: Record, facets: Facets) -> StackSnapshot:
         t=ended,
         started_at=began,
         workers=workers,
-        queues=_queues(spec, record, facets),
+        queues=_queues(spec, record, facets, counted),
+        balance=counted.balance,
         totals=counted.totals,
         marks=tuple(record.marks()[-_MARKS:]),
         run_folder=folder,
@@ -156,26 +159,37 @@ def read_spec(folder: Path) -> tuple[StackSpec, str]:
         return StackSpec(name=name), "The stack file of this run is missing: its workers are not known."
 
 
-def _queues(spec: StackSpec, record: Record, facets: Facets) -> tuple[QueueSnapshot, ...]:
+def _queues(spec: StackSpec, record: Record, facets: Facets, counted: Counted) -> tuple[QueueSnapshot, ...]:
     """Where the messages were at the end. The broker itself may have forgotten them since."""
     used = [name for name, _ in facets.queues if name]
+    used += [name for name in counted.queues if name not in used]
     there = [state for state, count in facets.states if count and not state.over]
     found = []
     for name in snapshots.queue_names(spec, used):
         states = there if name in used[:_MOST_QUEUES] else ()
         asked = {state: record.tasks(_of(name, state), 0, 1) for state in states}
         count = {state: future.result(_PATIENCE).matching for state, future in asked.items()}
-        found.append(
-            QueueSnapshot(
-                name,
-                waiting=count.get(TaskState.WAITING, 0),
-                reserved=count.get(TaskState.RESERVED, 0),
-                active=count.get(TaskState.ACTIVE, 0),
-                scheduled=count.get(TaskState.SCHEDULED, 0),
-                stranded=count.get(TaskState.STRANDED, 0),
-            )
+        shown = QueueSnapshot(
+            name,
+            waiting=count.get(TaskState.WAITING, 0),
+            reserved=count.get(TaskState.RESERVED, 0),
+            active=count.get(TaskState.ACTIVE, 0),
+            scheduled=count.get(TaskState.SCHEDULED, 0),
+            stranded=count.get(TaskState.STRANDED, 0),
         )
+        kept = counted.queues.get(name)
+        found.append(_with_places(shown, kept, counted.balance.exact) if kept is not None else shown)
     return tuple(found)
+
+
+def _with_places(shown: QueueSnapshot, kept: QueueTold, exact: bool) -> QueueSnapshot:
+    """What only the recorder knew beside the record: it died, perhaps, before the last of the tasks moved."""
+    waiting, by_priority = kept.seen or (kept.waiting, {})
+    if exact or waiting == shown.waiting:
+        shown = replace(shown, waiting=waiting, by_priority=by_priority, oldest_since=kept.oldest_since)
+    sums = [sum(getattr(held, place) for held in kept.held) for place in _HELD]
+    fits = sums == [getattr(shown, place) for place in _HELD]
+    return replace(shown, held=kept.held) if fits else shown
 
 
 def _of(queue: str, state: TaskState) -> TaskQuery:
@@ -188,19 +202,44 @@ class Counted:
 
     totals: Totals
     done: Mapping[str, int]  # attempts that ended, by worker
+    balance: Balance
+    queues: Mapping[str, QueueTold]  # as they were in the last moment that the recorder told of
 
     @classmethod
     def of(cls, folder: Path, facets: Facets) -> Counted:
         """As the recorder counted; where that is not known, by the states of the tasks."""
+        with contextlib.closing(schema.open_to_read(folder / DATABASE)) as connection:
+            meta = read_meta(connection)
+        kept = meta.get(moment.MOMENT)
+        where = _balance(moment.balance_of(kept), facets), moment.queues_of(kept)
         try:
-            with contextlib.closing(schema.open_to_read(folder / DATABASE)) as connection:
-                account = read_meta(connection)["account"]
+            account = meta["account"]
             tally = Tally()
             tally.restore(account["tally"])
             sent = sum(int(load[0]) for load in account["loads"].values())
-            return cls(_of_tally(tally, sent), tally.done)
-        except (sqlite3.Error, KeyError, TypeError, ValueError, AttributeError, IndexError):
-            return cls(_of_states(facets), dict(facets.workers))
+            return cls(_of_tally(tally, sent), tally.done, *where)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            return cls(_of_states(facets), dict(facets.workers), *where)
+
+
+def _balance(kept: Balance | None, facets: Facets) -> Balance:
+    """The last sum, where it was exact and is that of these tasks; else where the tasks themselves say."""
+    count = dict(facets.states)
+    told = Balance(
+        submitted=sum(count.values()),
+        waiting=count.get(TaskState.WAITING, 0),
+        reserved=count.get(TaskState.RESERVED, 0),
+        active=count.get(TaskState.ACTIVE, 0),
+        scheduled=count.get(TaskState.SCHEDULED, 0),
+        stranded=count.get(TaskState.STRANDED, 0),
+        ended=sum(number for state, number in count.items() if state.over),
+        lost=count.get(TaskState.LOST, 0),
+        exact=False,
+    )
+    if kept is None or not kept.exact:
+        return told
+    same = ("submitted", "reserved", "active", "scheduled", "ended", "lost")
+    return kept if all(getattr(kept, one) == getattr(told, one) for one in same) else told
 
 
 def _of_tally(tally: Tally, sent: int) -> Totals:

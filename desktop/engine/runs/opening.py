@@ -17,6 +17,7 @@ from pathlib import Path
 from desktop.engine import paths
 from desktop.engine.api import DeskError, Record
 from desktop.engine.record import schema
+from desktop.engine.record.facts import copied_of
 from desktop.engine.runs.catalog import behind, read_meta, seems_to_run
 from desktop.engine.runs.folders import DATABASE, LEDGER, held, is_run, writers
 from desktop.engine.runs.underway import Progress
@@ -153,7 +154,8 @@ def needs_completing(folder: Path) -> bool:
             meta = read_meta(connection)
             if meta.get("clean") is True:
                 return False
-            return "ended" not in meta or seems_to_run(meta) or behind(folder, connection)
+            cut = seems_to_run(meta) and copied_of(meta) is None
+            return "ended" not in meta or cut or behind(folder, connection)
         except (sqlite3.Error, ValueError) as error:
             raise schema.unreadable(path, error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import struct
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from desktop.engine.api import DeskError
+from desktop.engine.record.schema import stillborn
 from desktop.engine.runs.cap import told_size
-from desktop.engine.runs.folders import DATABASE, LEDGER, LOGS, NOTE, STACK, is_run
+from desktop.engine.runs.folders import DATABASE, LEDGER, LOGS, NOTE, STACK, is_run, writers
 from desktop.engine.runs.underway import Progress
 
 _CHUNK = 1 << 20
@@ -54,10 +56,13 @@ def _write(folder: Path, part: Path, beside: Path, progress: Progress) -> None:
     database = folder / DATABASE
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         # First of all: what the ledger has beyond it, opening completes. The other way round would be a loss.
-        if database.is_file():
+        if database.is_file() and not stillborn(database):
             progress.doing("Copying the database")
             copy = beside / DATABASE
+            living = writers().write(folder)
             copy_database(database, copy, progress)
+            if living:
+                _say_copied(copy)
             files.insert(0, copy)
         progress.doing("Packing")
         _Packer(archive, folder, sum(path.stat().st_size for path in files), progress).add(files, beside)
@@ -88,6 +93,13 @@ def copy_database(database: Path, copy: Path, progress: Progress) -> None:
         source.backup(target, pages=_PAGES, progress=told, sleep=0)
         # One file without a companion: a WAL beside it would not be in the zip.
         target.execute("PRAGMA journal_mode = DELETE")
+
+
+def _say_copied(copy: Path) -> None:
+    """That its run lived: no panel died, and what is active in it was not cut."""
+    with contextlib.closing(sqlite3.connect(copy)) as connection, connection:
+        if connection.execute("SELECT 1 FROM meta WHERE key = 'clean' AND value = 'true'").fetchone() is None:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES('copied', ?)", (json.dumps(time.time()),))
 
 
 class _Packer:

@@ -16,9 +16,13 @@ from typing import Any
 
 from desktop.engine.api import Mark, MarkKind, RunInfo, TaskState
 from desktop.engine.record import schema
+from desktop.engine.record.facts import copied_of
+from desktop.engine.record.moment import MOMENT
 from desktop.engine.record.writing.samples import TIMES
 
-_OWN = frozenset({"account", "counts", "clean"})  # keys of `meta` that are nobody else's business
+_OWN = frozenset(
+    {"account", "counts", "clean", MOMENT, "copied"}
+)  # keys of `meta` that are nobody else's business
 _SIZE_SECONDS = 10.0
 _LATE = 1_000  # tasks, from the newest, whose times are looked at for the last moment
 
@@ -55,9 +59,7 @@ class Front:
             with contextlib.suppress(sqlite3.Error):
                 self._look()
             for key in self._asks:
-                with contextlib.suppress(
-                    sqlite3.Error, ValueError, TypeError, zlib.error
-                ):  # of anybody's zip
+                with contextlib.suppress(sqlite3.Error, ValueError, TypeError, zlib.error):
                     self._answer(key)
             self._closed = True
             self._connection.close()
@@ -92,7 +94,8 @@ class Front:
             ran_twice=int(counts.get("ran_twice", 0)),
             size=self._size_of(folder),
             live=live,
-            clean=live or meta.get("clean") is True,
+            clean=live or meta.get("clean") is True or "copied" in meta,
+            copied=copied_of(meta),
             versions={key: str(value) for key, value in dict(meta.get("versions", {})).items()},
         )
 
