@@ -38,6 +38,19 @@ _ELSEWHERE = {
         ("Task above, in full", "Alt+Up"),
         ("Task below, in full", "Alt+Down"),
     ),
+    "Graphs": (
+        ("Move to earlier, far with Shift", "Left"),
+        ("Move to later, far with Shift", "Right"),
+        ("Zoom in", "+"),
+        ("Zoom out", "-"),
+        ("Whole run", "0"),
+        ("Live", "L"),
+        ("Tasks of this stretch", "T"),
+        ("Back to the stretch before", "Backspace"),
+        ("To the beginning", "Home"),
+        ("To the end", "End"),
+    ),
+    "Runs": (("Open the run", "Return"),),
     "Time line": (("Next mark", "Right"), ("Previous mark", "Left")),
 }
 

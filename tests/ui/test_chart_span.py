@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import Mark, MarkKind
-from desktop.ui.widgets.chart_scale import Unit, clock_ticks
+from desktop.ui.widgets.chart_scale import Unit, clock_ticks, past_ticks
 from desktop.ui.widgets.chart_span import LEAST, RunAxis
 
 BEGAN, NOW = 1_790_000_000.0, 1_790_007_200.0
@@ -179,3 +179,11 @@ def test_seconds_for_people() -> None:
         "4.20 s",
         "42 s",
     ]
+
+
+@pytest.mark.parametrize("span", [60.0, 300.0, 900.0])
+def test_a_run_that_is_over_ends_at_its_clock(span: float) -> None:
+    ticks = past_ticks(BEGAN + 17, span, 6)
+    assert ticks[-1] == (0.0, time.strftime("%H:%M:%S", time.localtime(BEGAN + 17)))
+    assert all(-span <= ago <= -span / 6 for ago, _ in ticks[:-1]), "no word runs into the last"
+    assert not {"now"} & {word for _, word in ticks}

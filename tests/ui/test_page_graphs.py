@@ -17,6 +17,7 @@ from desktop.ui.page import PAGES
 from desktop.ui.pages.graphs import GraphsPage
 from desktop.ui.pages.graphs_panels import FIRST, PANELS, names_of
 from desktop.ui.pages.graphs_reader import Wish
+from desktop.ui.widgets.timeline_run import RunTimeline
 from desktop.ui.window import Window
 from tests.support.fake_desk import FakeDesk
 from tests.support.fake_record import FakeRecord
@@ -392,3 +393,15 @@ def test_without_a_run_it_says_what_to_do(make_window: Callable[..., Window], qt
         assert not page.shell.commands[f"graphs.{verb}"].isEnabled()
     page.tick()
     page.refresh()
+
+
+def test_marks_of_a_run_that_is_over_stay_under_their_moments(open_page: Open, qtbot: QtBot) -> None:
+    page = open_page(live=False)
+    qtbot.waitUntil(lambda: drawn(page))
+    strip = page.findChild(RunTimeline)
+    assert strip is not None
+    for width in (1280, 1920, 1024):
+        page.window().resize(width, 800)
+        qtbot.waitUntil(lambda width=width: page.width() > width - 240)  # type: ignore[misc]
+        assert strip.clusters
+        assert [place.x for place in strip.clusters] == [strip._x(p.marks[0].t) for p in strip.clusters]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QMenu, QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import (
@@ -192,6 +192,19 @@ def test_nobody_consumes_it_is_loud_and_one_click_mends_it(open_page: Open, qtbo
     page.shell.bridge.pull()
     assert not page.detail.unserved.isVisibleTo(page)
     assert "queue.consume:celery:w1" not in page.shell.commands
+
+
+def test_who_consumes_a_queue_is_changed_by_registered_verbs(open_page: Open) -> None:
+    desk = FakeDesk()
+    page = open_page(desk)
+    menu = QMenu(page)
+    page.detail._fill_more(menu)
+    commands = page.shell.commands
+    assert menu.actions()
+    assert all(commands[action.objectName()] is action for action in menu.actions())
+    commands["queue.leave:celery:w1"].trigger()
+    assert desk.called("cancel_queue") == [("w1", "celery")]
+    assert "queue.consume:celery:w1" not in commands, "one or the other"
 
 
 def test_a_worker_that_would_consume_it_is_offered_first(open_page: Open, qtbot: QtBot) -> None:

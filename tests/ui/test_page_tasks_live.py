@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetrics
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import TaskFilter, TaskState
+from desktop.ui import fonts
 from desktop.ui.models.windows import WINDOW
 from desktop.ui.pages.tasks import TasksPage
 from desktop.ui.window import Window
@@ -193,6 +195,22 @@ def test_groups_are_sorted_and_lead_to_their_tasks(page: TasksPage, record: Fake
     assert page.list.model.matching == worst.count
 
 
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_no_figure_by_name_is_ever_cut(page: TasksPage, record: FakeRecord, qtbot: QtBot, width: int) -> None:
+    page.window().resize(width, 800)
+    page.list.mode._buttons["groups"].click()
+    table = page.list.groups
+    qtbot.waitUntil(lambda: table.groups.rowCount() > 0 and table.isVisible())
+    metrics = QFontMetrics(fonts.font("text"))
+    shown = [at for at in range(1, table.groups.columnCount()) if not table.isColumnHidden(at)]
+    for at in shown:
+        for row in range(table.groups.rowCount()):
+            figure = str(table.groups.index(row, at).data())
+            assert metrics.horizontalAdvance(figure) + 2 * 8 <= table.columnWidth(at), figure
+    if width >= 1280:
+        assert table.horizontalHeader().length() <= table.viewport().width(), "all of it is in sight"
+
+
 def test_groups_follow_the_filter(page: TasksPage, record: FakeRecord, qtbot: QtBot) -> None:
     page.list.mode._buttons["groups"].click()
     page.list.filters.choose(TaskFilter(queues=frozenset({"mail"})))
@@ -213,3 +231,9 @@ def test_rows_that_did_not_change_are_not_drawn_again(
     settled(page, qtbot)
     assert changed == []
     assert record.called("tasks")[-1][1:] == (0, WINDOW), "it did look"
+
+
+def test_all_of_the_filter_row_is_equally_tall(page: TasksPage) -> None:
+    bar = page.list.filters
+    row = (bar.text, bar.text_in, bar.names, bar.queues, bar.workers, bar.twice, bar.retried)
+    assert {(widget.y(), widget.height()) for widget in row} == {(bar.text.y(), bar.names.height())}

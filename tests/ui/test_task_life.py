@@ -18,7 +18,7 @@ from desktop.ui.models.task_columns import clock, fine
 from desktop.ui.models.task_life import Phase, life_of, story
 from desktop.ui.models.task_words import filter_of, filter_words
 from desktop.ui.models.windows import stretches
-from desktop.ui.pages.tasks_life import told
+from desktop.ui.pages.tasks_life import round_step, round_words, told
 from desktop.ui.pages.tasks_texts import pretty
 
 STRANDED = frozenset({TaskState.STRANDED})
@@ -182,3 +182,10 @@ def test_numbers_are_read_in_few_stretches() -> None:
     assert stretches([]) == []
     assert stretches([1, 2, 3, 30, 90]) == [(1, 30), (90, 90)]
     assert stretches(list(range(0, 1000, 10)))[0] == (0, 190)
+
+
+@pytest.mark.parametrize("whole", [0.0004, 0.3, 1.0, 13.6, 59.0, 240.0, 5_000.0, 90_000.0, 3e6])
+def test_the_axis_of_a_life_has_round_steps_and_few(whole: float) -> None:
+    step = round_step(whole)
+    assert whole / step <= 5.000001
+    assert "." not in round_words(step) or step < 0.001 or step > 86_400

@@ -43,7 +43,7 @@ class QueueRow(QAbstractButton):
         self.queue = name
         self._shown: QueueSnapshot | None = None
         self._age = ""
-        self._unserved = False
+        self._unserved = self._stopped = False
         self._spark: Sequence[float] = ()
         self.setCheckable(True)
         self.setAutoExclusive(True)
@@ -59,9 +59,11 @@ class QueueRow(QAbstractButton):
         """Show a queue."""
         old = age(queue, now)
         loud = unserved(queue, state)
-        if (queue, old, loud) == (self._shown, self._age, self._unserved):
+        stopped = state is StackState.STOPPED
+        if (queue, old, loud, stopped) == (self._shown, self._age, self._unserved, self._stopped):
             return
         self._shown, self._age, self._unserved = queue, old, loud
+        self._stopped = stopped
         numbers = numbers_of(queue)
         words = [queue.name, *(f"{numbers[place]:,} {place}" for place in Place if numbers[place])]
         if old:
@@ -169,7 +171,8 @@ class QueueRow(QAbstractButton):
             write(painter, box.adjusted(24, 0, -8, 0), NOBODY, "label", "bad")
             return
         if not queue.consumers:
-            write(painter, line, "nobody consumes it now", "small", "muted")
+            words = "the stack is stopped" if self._stopped else "nobody consumes it now"
+            write(painter, line, words, "small", "muted")
             return
         x, metrics = line.left(), QFontMetricsF(fonts.font("small"))
         for at, name in enumerate(queue.consumers):

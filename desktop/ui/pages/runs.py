@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import QPoint
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QProgressBar, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.engine.api import Cap, DeskError, RunInfo, StackSnapshot
@@ -98,6 +99,11 @@ class RunsPage(Page):
             self.refresh()
         elif self._runs is not None:
             self.table.show_runs(self._runs, snapshot.recorded)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._asked:
+            self.refresh()  # a run may have begun since it was left
 
     def tick(self) -> None:
         self._turns += 1

@@ -11,6 +11,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 
 from desktop.engine.api import RunInfo
 from desktop.ui import icons
+from desktop.ui.models.tasks import ARROWS
 from desktop.ui.states import Tone
 from desktop.ui.theme import Theme
 from desktop.ui.words import duration, memory
@@ -114,7 +115,9 @@ class RunModel(QAbstractTableModel):
         if way != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return HEADS[section]
+            column, way = self._order
+            arrow = ARROWS[way is Qt.SortOrder.DescendingOrder] if section == column else ""
+            return HEADS[section] + arrow
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT if section in _FIGURES else _LEFT
         return None

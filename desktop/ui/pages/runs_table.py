@@ -93,7 +93,7 @@ class RunTable(QTableView):
         for column, width in _WIDTHS.items():
             self.setColumnWidth(column, width)
         head.setSectionsClickable(True)
-        head.setSortIndicatorShown(True)
+        head.setSortIndicatorShown(False)  # the model says it, right behind the word
         head.sortIndicatorChanged.connect(self._sort)
 
     @property

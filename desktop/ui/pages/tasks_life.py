@@ -12,10 +12,14 @@ from desktop.ui.models.task_life import BROKER, Lane, Life, Phase, Stretch
 from desktop.ui.states import Tone, paint_shape
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.timeline_marks import TONES, cluster, paint_mark
+from desktop.ui.words import duration
 
 _LANE, _BAR, _LEFT, _RIGHT, _TOP, _BOTTOM = 32, 16, 184, 24, 20, 44
 _THIN = 2.0  # px of the shortest stretch
 _MIDDLE = int(Qt.AlignmentFlag.AlignVCenter)
+_TICKS = 5  # at most, beside the one where it begins
+_STEPS = (*(one * 10.0**power for power in range(-4, 1) for one in (1, 2, 5)), 10, 15, 30)
+_LONG_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 _ENDS = {
     "SUCCESS": Tone.GOOD,
     "FAILURE": Tone.BAD,
@@ -113,15 +117,16 @@ class LifeLine(QWidget):
         theme, life = Theme.current, self.life
         painter.setFont(fonts.font("small"))
         whole = life.until - life.since
-        for k in range(5):
-            x = round(self._x(life.since + whole * k / 4)) + 0.5
+        step = round_step(whole)
+        for k in range(int(whole / step + 1e-9) + 1):
+            x = round(self._x(life.since + step * k)) + 0.5
             painter.setPen(QPen(theme.color("grid"), 1))
             painter.drawLine(QPointF(x, _TOP), QPointF(x, bottom))
             painter.setPen(theme.color("muted"))
-            words = clock(life.since) if k == 0 else f"+{fine(whole * k / 4)}"
+            words = clock(life.since) if k == 0 else f"+{round_words(step * k)}"
             box = QRectF(x - 60, bottom + 2, 120, 18)
             how = Qt.AlignmentFlag.AlignHCenter
-            if k == 4:
+            if box.right() > self.width() - 2:
                 how = Qt.AlignmentFlag.AlignRight
                 box.moveRight(self.width() - 2)
             painter.drawText(box, int(how) | _MIDDLE, words)
@@ -200,6 +205,19 @@ def _paints(phase: Phase, worker: str) -> tuple[QColor, QBrush]:
     if phase is Phase.RESERVED:
         return theme.color("muted"), QBrush(theme.color("idle_tint"))
     return theme.color("line_strong"), QBrush(theme.color("surface"))
+
+
+def round_step(whole: float) -> float:
+    """The shortest round stretch of time, in seconds, of which at most `_TICKS` fit into `whole`."""
+    steps = (*_STEPS, *_LONG_STEPS)
+    return next((step for step in steps if whole / step <= _TICKS), whole / _TICKS)
+
+
+def round_words(seconds: float) -> str:
+    """A round stretch, without digits that say nothing: "200 ms", "1.5 s", "2 min"."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 59.95 else duration(max(seconds, 60.0))
 
 
 def sentence(lane: Lane, stretch: Stretch) -> str:

@@ -130,7 +130,8 @@ class WorkloadsPage(Page):
         if snapshot.spec.app != self._read_for:
             self._read_catalog()
         up = snapshot.state in (StackState.RUNNING, StackState.TROUBLED)
-        self.form.allow(up, "" if up else "Start the stack first.")
+        why = "A recorded run is shown. Close it first." if snapshot.recorded else "Start the stack first."
+        self.form.allow(up, "" if up else why)
         self.form.show_queues([q.name for q in snapshot.queues])
         self.loads.show_loads(snapshot.loads)
 

@@ -76,7 +76,7 @@ class RunAxis(TimeAxis):
         elif moved and follows:
             self._show(self.last - self.span, self.last)
 
-    def advance(self, now: float, marks: Iterable[Mark]) -> None:
+    def advance(self, now: float, marks: Iterable[Mark], past: bool = False) -> None:
         """As `grow`, for a run that is live."""
         self.grow(now, self.live, marks)
 

@@ -48,7 +48,7 @@ class FlowView(QWidget):
         if names != list(self.workers) or queues != self._queues:
             self._queues = queues
             self._rebuild(names)
-        self.load.show_loads(snapshot.loads)
+        self.load.show_loads(snapshot.loads, snapshot.recorded is not None)
         self.broker.show_broker(snapshot.broker, snapshot.queues)
         for worker in snapshot.workers:
             self.workers[worker.name].show_worker(worker)

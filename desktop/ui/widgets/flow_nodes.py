@@ -88,6 +88,7 @@ class LoadNode(Node):
         super().__init__(parent)
         self._load: LoadSnapshot | None = None
         self._more = 0
+        self._past = False
         self.show_loads(())
 
     @property
@@ -95,8 +96,9 @@ class LoadNode(Node):
         """True while tasks flow out of it."""
         return self._load is not None and self._load.state is LoadState.SENDING
 
-    def show_loads(self, loads: tuple[LoadSnapshot, ...]) -> None:
-        """Show the workload that is under way."""
+    def show_loads(self, loads: tuple[LoadSnapshot, ...], past: bool = False) -> None:
+        """Show the workload that is under way; `past`: in a recorded run, to which none can be submitted."""
+        self._past = past
         live = [load for load in loads if load.state not in _ENDED]
         self._load, self._more = (live[0] if live else None), max(0, len(live) - 1)
         self.setAccessibleName(f"Load: {self._line()}. {self._rate()}")
@@ -104,13 +106,13 @@ class LoadNode(Node):
 
     def _line(self) -> str:
         if self._load is None:
-            return "no workload"
+            return "it is over" if self._past else "no workload"
         name = self._load.workload.name or self._load.workload.mix[0].task.rpartition(".")[2]
         return f"{name} and {self._more} more" if self._more else name
 
     def _rate(self) -> str:
         if self._load is None:
-            return "Submit one"
+            return "" if self._past else "Submit one"
         count = self._load.workload.count
         of = f" of {count:,}" if count else ""
         return f"{self._load.sent:,}{of} sent"
