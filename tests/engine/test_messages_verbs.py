@@ -14,6 +14,7 @@ import pytest
 
 from desktop.engine import ledger
 from desktop.engine.api import (
+    Delivery,
     DeskError,
     Kind,
     LoadSnapshot,
@@ -173,6 +174,24 @@ def test_a_task_is_sent_once_more(valkey: ValkeyServer, bench_of: Callable[..., 
     assert (sent["ids"], sent["name"], sent["queue"]) == ([message.id], "mail.send", "mails")
     account = ledger.read(bench.ledger)
     assert account.totals().submitted == 1
+
+
+def test_what_is_known_of_the_first_sending_is_kept_or_told(
+    valkey: ValkeyServer, bench_of: Callable[..., Bench]
+) -> None:
+    bench = bench_of()
+    mix = (TaskShare("mail.send", countdown=60.0, priority=9),)
+    load = LoadSnapshot(3, Workload(mix), LoadState.DONE, time.time())
+    bench.shown = replace(bench.shown, loads=(load,))
+    first, retry = Delivery(1.0, "w1", 1, eta=61.0), Delivery(1.0, "w1", 1, retries=1, eta=61.0)
+    bench.known["ours"] = detail("ours", load=3)
+    bench.known["delayed"] = detail("delayed", deliveries=(first,))
+    bench.known["retried"] = detail("retried", deliveries=(retry,))
+    said = {task_id: bench.retry_task(task_id).result(10) for task_id in bench.known}
+    late = [task_id for task_id, text in said.items() if "due at once, without its countdown" in text]
+    assert late == ["ours", "delayed"]
+    messages = bench.messages("celery").result(10).messages
+    assert sorted((one.priority, one.eta) for one in messages) == [(0, None), (0, None), (9, None)]
 
 
 def test_a_task_without_known_arguments(valkey: ValkeyServer, bench_of: Callable[..., Bench]) -> None:

@@ -19,6 +19,7 @@ from desktop.engine.api import (
     QueueSnapshot,
     StackSnapshot,
     TaskDetail,
+    TaskShare,
     TaskState,
     WorkerSnapshot,
 )
@@ -140,13 +141,19 @@ class MessageVerbs:
         place = self._place()
         detail = self._detail(place, task_id)
         args, kwargs = self._arguments(detail)
-        queue = detail.row.queue or place.default_queue
+        queue, shares = detail.row.queue or place.default_queue, self._shares(detail)
+        priorities = {share.priority for share in shares}
+        priority = priorities.pop() or 0 if len(priorities) == 1 else 0
+        keys, name = Keys.of(place.options), detail.row.name
         link = Link(place.url, PATIENCE)
         try:
-            new = send_again(link, Keys.of(place.options), place.ledger, detail.row.name, args, kwargs, queue)
+            new = send_again(link, keys, place.ledger, name, args, kwargs, queue, priority)
         finally:
             link.close()
-        return f"{detail.row.name} was sent again to {queue}, as {new}."
+        delayed = any(one.eta is not None and not one.retries for one in detail.deliveries)
+        if delayed or any(share.countdown for share in shares):
+            return f"{name} was sent again to {queue}, as {new}: due at once, without its countdown."
+        return f"{name} was sent again to {queue}, as {new}."
 
     def revoke_task(self, task_id: str, terminate: bool = False) -> Future[str]:
         return self._workers.submit(self._revoke, task_id, terminate)
@@ -209,6 +216,11 @@ class MessageVerbs:
         """What the run of this broker knows of a task, whatever run is shown."""
         return detail_of(task_id, place.ledger.parent)
 
+    def _shares(self, detail: TaskDetail) -> list[TaskShare]:
+        """Those of its workload that it may have come from: they know what no ledger line says."""
+        mixes = (load.workload.mix for load in self.snapshot().loads if load.id == detail.load)
+        return [share for mix in mixes for share in mix if share.task == detail.row.name]
+
     def _arguments(self, detail: TaskDetail) -> tuple[Sequence[Any], dict[str, Any]]:
         try:
             args, kwargs = json.loads(detail.args), json.loads(detail.kwargs)
@@ -219,11 +231,9 @@ class MessageVerbs:
             if isinstance(args, list) and isinstance(kwargs, dict):
                 return args, kwargs
         # What a workload of ours sends is known, as long as one share of it has that name.
-        for load in self.snapshot().loads:
-            if load.id == detail.load:
-                shares = [share for share in load.workload.mix if share.task == detail.row.name]
-                if len(shares) == 1:
-                    return shares[0].args, dict(shares[0].kwargs)
+        shares = self._shares(detail)
+        if len(shares) == 1:
+            return shares[0].args, dict(shares[0].kwargs)
         if detail.args_cut:
             raise DeskError(
                 f"{detail.row.name} cannot be sent again: its arguments were too long to be kept.",

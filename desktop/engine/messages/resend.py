@@ -104,15 +104,16 @@ def send_again(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     queue: str,
+    priority: int = 0,
 ) -> str:
     """Send it as a new task, and write that into the ledger; the new id.
 
     Raises DeskError when it was not sent, or when that cannot be told.
     """
     task_id = str(uuid.uuid4())
-    message = new_message(task_id, name, args, kwargs, queue)
+    message = new_message(task_id, name, args, kwargs, queue, priority)
     try:
-        link.tell(lambda client: push(client, keys, queue, message))
+        link.tell(lambda client: push(client, keys, queue, message, priority))
     except DeskError as error:
         _settle(link, keys, ledger, task_id, name, queue, message, error)
     write_ids(ledger, SENDER, "sent", [task_id], name=name, queue=queue)
