@@ -278,6 +278,27 @@ def test_what_cannot_be_completed_is_said(folder: Path) -> None:
         recover(folder)
 
 
+def test_a_full_disk_is_told_and_nothing_is_missing_when_there_is_room(
+    folder: Path, ledger: Ledger, recorders: Callable[[], Recorder]
+) -> None:
+    recorder = recorders()
+    ledger.tasks(0, 10)
+    eventually(lambda: recorder.totals().succeeded == 10, "it records")
+    process = psutil.Process(recorder.pid)
+    before = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (65_536, before[1]))  # no file grows beyond that, as on a full disk
+    ledger.tasks(10, 1_000)
+    eventually(lambda: "database cannot be written" in recorder.problem, "the panel is told")
+    eventually(lambda: recorder.totals().succeeded == 1_010, "it goes on with the account")
+    process.rlimit(psutil.RLIMIT_FSIZE, before)
+    eventually(lambda: not recorder.problem, "it writes again")
+    assert recorder.pid == process.pid
+    recorder.stop()
+    assert states(folder) == {TaskState.SUCCESS: 1_010}
+    said = (folder / "logs" / "recorder.001.log").read_text()
+    assert (said.count("cannot be written"), said.count("written again")) == (1, 1)
+
+
 def test_only_one_recorder_writes(ledger: Ledger, recorders: Callable[[], Recorder]) -> None:
     first = recorders()
     eventually(lambda: first.told.t > 0, "it records")

@@ -100,6 +100,8 @@ class Recorder:
     def _draw(self) -> None:
         told = self._recording.told()
         if told is not None:
+            if told.problem != self._told.problem:
+                log.error("%s", told.problem or "The run's database is written again.")
             self._told, self._said = told, False
 
     def _push(self) -> None:
