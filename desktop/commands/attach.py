@@ -12,6 +12,7 @@ from types import FrameType
 
 import click
 
+from desktop.commands.lines import Lines
 from desktop.engine.api import DeskError, ServiceEvent
 from desktop.engine.attach.options import AttachOptions
 from desktop.engine.desk import LocalDesk
@@ -47,7 +48,7 @@ class Attach:
         self._enable_events = enable_events
         self._inbox: queue.SimpleQueue[ServiceEvent | signal.Signals] = queue.SimpleQueue()
         self._gaps: set[str] = set()
-        self._gone = False  # nobody reads our output any more
+        self._lines = Lines()
 
     def run(self) -> int:
         """Exit code: 0, or 1 where the broker cannot be reached."""
@@ -71,13 +72,13 @@ class Attach:
         folder = desk.snapshot().run_folder
         if self._as_json:
             first = {"broker_url": self._options.shown_url, "run_folder": str(folder)}
-            self._print(json.dumps(first))
+            self._lines.write(json.dumps(first))
         else:
-            self._print(f"{said} It is recorded in {folder}")
+            self._lines.write(f"{said} It is recorded in {folder}")
         if self._enable_events:
             self._say(desk.enable_events().result())
         until = None if self._seconds is None else time.monotonic() + self._seconds
-        while not self._gone and (until is None or time.monotonic() < until):
+        while not self._lines.gone and (until is None or time.monotonic() < until):
             left = LOOK if until is None else min(LOOK, max(until - time.monotonic(), 0.0))
             try:
                 heard = self._inbox.get(timeout=left)
@@ -90,16 +91,16 @@ class Attach:
         self._tell_gaps(desk)
         said = desk.stop().result()
         if not self._as_json:
-            self._print(said)
+            self._lines.write(said)
         return 0
 
     def _tell(self, event: ServiceEvent) -> None:
         if self._as_json:
-            self._print(json.dumps(event.as_dict()))
+            self._lines.write(json.dumps(event.as_dict()))
             return
         clock = time.strftime("%H:%M:%S", time.localtime(event.t))
         pid = f" [{event.pid}]" if event.pid else ""
-        self._print(f"{clock}  {event.service:<20} {event.state.value:<10} {event.detail}{pid}")
+        self._lines.write(f"{clock}  {event.service:<20} {event.state.value:<10} {event.detail}{pid}")
 
     def _tell_gaps(self, desk: LocalDesk) -> None:
         """What the record does not know, each sentence once."""
@@ -107,16 +108,7 @@ class Attach:
             if gap not in self._gaps:
                 self._gaps.add(gap)
                 line = json.dumps({"t": round(time.time(), 6), "gap": gap}) if self._as_json else f"  ! {gap}"
-                self._print(line)
-
-    def _print(self, line: str) -> None:
-        try:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-        except (BrokenPipeError, ValueError, OSError):
-            # Whoever read us has gone: detach, and write nowhere.
-            self._gone = True
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+                self._lines.write(line)
 
     def _say(self, text: str) -> None:
         click.echo(text, err=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
-import sys
 import time
 from types import FrameType
 
 import click
 
+from desktop.commands.lines import Lines
 from desktop.engine.api import Leftover, ServiceEvent, State, StopHow
 from desktop.engine.desk import LocalDesk
 from desktop.engine.runs.cap import over_the_cap, plan, read_cap
@@ -48,7 +47,7 @@ class Up:
         self._inbox: queue.SimpleQueue[ServiceEvent | signal.Signals | None] = queue.SimpleQueue()
         self._asked = 0
         self._crash_loop = False
-        self._gone = False  # nobody reads our output any more
+        self._lines = Lines()
         self._stopping = False
         self._limit: float | None = None  # when running tasks are waited for no longer
 
@@ -96,9 +95,9 @@ class Up:
     def _announce(self, desk: LocalDesk) -> None:
         folder = desk.snapshot().run_folder
         if self._as_json:
-            self._print(json.dumps({"broker_url": desk.broker_url, "run_folder": str(folder)}))
+            self._lines.write(json.dumps({"broker_url": desk.broker_url, "run_folder": str(folder)}))
         else:
-            self._print(f"'{self._spec.name}' runs in {folder}")
+            self._lines.write(f"'{self._spec.name}' runs in {folder}")
 
     def _supervise(self, desk: LocalDesk) -> None:
         until = None if self._seconds is None else time.monotonic() + self._seconds
@@ -111,7 +110,7 @@ class Up:
                 self._tell(heard)
             elif heard is not None:
                 self._stop(desk, by_hand=True)
-            if self._gone or (until is not None and time.monotonic() >= until):
+            if self._lines.gone or (until is not None and time.monotonic() >= until):
                 self._stop(desk, by_hand=False)
             self._hurry(desk)
             if self._stopping and desk.stopped() and self._inbox.empty():
@@ -149,20 +148,11 @@ class Up:
     def _tell(self, event: ServiceEvent) -> None:
         self._crash_loop = self._crash_loop or event.state is State.CRASH_LOOP
         if self._as_json:
-            self._print(json.dumps(event.as_dict()))
+            self._lines.write(json.dumps(event.as_dict()))
             return
         clock = time.strftime("%H:%M:%S", time.localtime(event.t))
         pid = f" [{event.pid}]" if event.pid else ""
-        self._print(f"{clock}  {event.service:<10} {event.state.value:<12} {event.detail}{pid}")
-
-    def _print(self, line: str) -> None:
-        try:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-        except (BrokenPipeError, ValueError, OSError):
-            # Whoever read us has gone: stop, as one would at Ctrl-C, and write nowhere.
-            self._gone = True
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        self._lines.write(f"{clock}  {event.service:<10} {event.state.value:<12} {event.detail}{pid}")
 
     def _say(self, text: str) -> None:
         click.echo(text, err=True)
