@@ -115,8 +115,8 @@ class RunModel(QAbstractTableModel):
         if way != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            column, way = self._order
-            arrow = ARROWS[way is Qt.SortOrder.DescendingOrder] if section == column else ""
+            column, order = self._order
+            arrow = ARROWS[order is Qt.SortOrder.DescendingOrder] if section == column else ""
             return HEADS[section] + arrow
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT if section in _FIGURES else _LEFT
