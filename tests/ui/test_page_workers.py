@@ -134,7 +134,7 @@ def test_a_removed_worker_leaves_the_list_and_the_palette(open_page: Open, qtbot
 
 
 def test_stop_is_warm_and_needs_no_question(open_page: Open, qtbot: QtBot) -> None:
-    desk = FakeDesk()
+    desk = FakeDesk(clock=lambda: STILL)  # else it has stopped before the second press of a slow machine
     page = open_page(desk)
     press(page, qtbot, "Stop w1")
     assert desk.called("stop_service") == [("w1", StopHow.WARM)]
