@@ -62,15 +62,18 @@ class Kept:
                 over.append(task.id)
             elif task.place is TaskState.WAITING and len(tasks) - len(over) > KEPT:
                 del tasks[task.id]
-        self._shrink(over, changed, lambda task: task.over)
-        self._shrink(self._idle, changed, lambda task: task.place is TaskState.WAITING)
+        self._shrink(over, changed, over=True)
+        self._shrink(self._idle, changed, over=False)
 
-    def _shrink(self, ids: deque[str], changed: Container[str], may_go: Callable[[Task], bool]) -> None:
-        tasks = self.tasks
-        while len(ids) > KEPT_OVER:
-            task_id = ids.popleft()
+    def _shrink(self, ids: deque[str], changed: Container[str], over: bool) -> None:
+        """Let go of the first ones that are `over` still, or wait still."""
+        tasks, oldest = self.tasks, ids.popleft
+        for _ in range(len(ids) - KEPT_OVER):
+            task_id = oldest()
             known = tasks.get(task_id)
-            if known is not None and task_id not in changed and may_go(known):
+            if known is None or task_id in changed:
+                continue
+            if known.over if over else known.place is TaskState.WAITING:
                 del tasks[task_id]
 
     def _take_back(self, task: Task) -> None:

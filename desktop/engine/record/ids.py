@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from struct import Struct
+
+_FIRST_EIGHT = Struct("<q8x").unpack  # of 16 bytes
 
 Packed = bytes | str  # 16 bytes for an id that is written as UUIDs are, else the id itself
 
@@ -34,8 +37,10 @@ def unpacked(stored: Packed) -> str:
 
 def hash_of(stored: Packed) -> int:
     """Eight bytes of it as a signed number, for an index."""
-    raw = stored if isinstance(stored, bytes) else blake2b(stored.encode(), digest_size=8).digest()
-    return int.from_bytes(raw[:8], "little", signed=True)
+    if isinstance(stored, bytes):
+        first: int = _FIRST_EIGHT(stored)[0]
+        return first
+    return int.from_bytes(blake2b(stored.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def key_of(task_id: str) -> tuple[Packed, int]:

@@ -95,12 +95,17 @@ class Recall:
         """The tasks that wait in a queue, in the order of their numbers."""
         return self._tasks("state = ? AND queue = (SELECT id FROM word WHERE text = ?)", _WAITING, queue)
 
-    def next_unheard(self, row: int, count: int) -> Iterator[Task]:
-        """Of the `count` tasks after this one, those that were sent and not received yet."""
-        return self._tasks(
-            "row > ? AND row <= ? AND state = ? AND attempts = 0 AND received IS NULL",
-            *(row, row + count, _WAITING),
+    def only_sent(self, row: int, count: int) -> Iterator[Task]:
+        """Of the `count` tasks after this one, those of which only their sender has told (`SENT`)."""
+        words = self.words
+        found = self._connection.execute(
+            "SELECT row, id, name, queue, sent, load FROM task"
+            " WHERE row > ? AND row <= ? AND ending IS NULL AND state = ? ORDER BY row",
+            (row, row + count, _WAITING),
         )
+        for number, stored, name, queue, sent, load in found.fetchall():
+            named = None if queue is None else words[queue]
+            yield Task(ids.unpacked(stored), words[name], named, sent, load=load, row=number)
 
     def _tasks(self, where: str, *values: Any) -> Iterator[Task]:
         cursor = self._connection.execute(f"SELECT {_TASK} FROM task WHERE {where} ORDER BY row", values)

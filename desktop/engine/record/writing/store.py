@@ -157,27 +157,30 @@ class Store:
 
         One that is not committed yet is the very object that was written.
         """
+        found = self._ahead.pop(task_id, None)
+        if found is not None:
+            return found
         if not self._tasks.maybe(task_id):
             return None
         waiting: Task | None = self._tasks.uncommitted.get(task_id) or self._sink.waiting(task_id)
         if waiting is not None:
             return waiting
-        found = self._ahead.pop(task_id, None)
-        if found is not None:
-            return found
         row = self._recall.row_of(task_id)
         task = self._recall.task(row) if row is not None else None
         if task is not None and task.place is TaskState.WAITING:
-            self._look_ahead(task.row)
+            self._look_around(task)
         return task
 
-    def _look_ahead(self, row: int) -> None:
-        """Tasks are received in the order in which they were sent, as a rule: fetch those that come next."""
+    def _look_around(self, asked: Task) -> None:
+        """Tasks are received roughly in the order in which they were sent: fetch those around it.
+
+        By fixed blocks of rows: each is fetched once, however its tasks mix with those of the next.
+        """
         uncommitted = [self._tasks.uncommitted, *self._sink.uncommitted()]
         if len(self._ahead) > _AHEAD_KEPT:
             self._ahead.clear()
-        for task in self._recall.next_unheard(row, _AHEAD):
-            if not any(task.id in tasks for tasks in uncommitted):
+        for task in self._recall.only_sent((asked.row - 1) // _AHEAD * _AHEAD, _AHEAD):
+            if task.row != asked.row and not any(task.id in tasks for tasks in uncommitted):
                 self._ahead[task.id] = task
 
     def unfinished(self) -> Iterator[Task]:
