@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from desktop.engine.api import (
 from desktop.engine.desk import LocalDesk
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from desktop.engine.stack.parse import parse_stack, read_stack
+from desktop.engine.supervise.session import Record, Session
 from tests.support.up import Up
 from tests.support.waiting import eventually, runs
 
@@ -273,3 +275,18 @@ def test_adopting_what_a_crashed_panel_left(open_desk: Callable[[str], LocalDesk
     eventually(lambda: not record.live and record.info.clean, "the crashed panel's record was gone on with")
     started = [mark.text for mark in record.marks() if mark.kind is MarkKind.STARTED and mark.service == "w1"]
     assert started == ["w1 started", "w1 started (restart 1)"]
+
+
+def test_a_stack_goes_on_while_its_session_cannot_be_written(
+    open_desk: Callable[[str], LocalDesk], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_session: Session, _record: Record) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    desk = open_desk('name = "solo"\n[[worker]]\nname = "w1"\npool = "solo"\n')
+    desk.start().result(60)
+    with monkeypatch.context() as disk:
+        disk.setattr(Session, "write", full)
+        assert "w1 was restarted" in desk.restart_service("w1", StopHow.KILL).result(60)
+    assert "the session file cannot be written: No space left" in caplog.text
+    assert "stopped" in desk.stop(StopHow.KILL).result(60)

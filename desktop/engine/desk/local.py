@@ -285,7 +285,10 @@ class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs, LeftoverVerbs):
             password=endpoint.password,
             services=tuple(live.registered()),
         )
-        self._session.write(record)
+        try:
+            self._session.write(record)
+        except OSError as error:  # the disk is full: the stack goes on, and its next change is written again
+            log.error("the session file cannot be written: %s", error.strerror or error)
 
     def stop(self, how: StopHow = StopHow.WARM) -> Future[str]:
         def begin(done: Future[str]) -> None:
