@@ -293,8 +293,13 @@ def test_a_full_disk_is_told_and_nothing_is_missing_when_there_is_room(
     process.rlimit(psutil.RLIMIT_FSIZE, before)
     eventually(lambda: not recorder.problem, "it writes again")
     assert recorder.pid == process.pid
+    (gap,) = recorder.told.gaps
+    assert "The run folder could not be written from" in gap
     recorder.stop()
     assert states(folder) == {TaskState.SUCCESS: 1_010}
+    record = RunReader.open(folder)
+    assert record.settings()["gaps"] == [gap], "whoever opens the run is told too"
+    record.close()
     said = (folder / "logs" / "recorder.001.log").read_text()
     assert (said.count("cannot be written"), said.count("written again")) == (1, 1)
 
