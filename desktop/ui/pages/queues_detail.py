@@ -57,7 +57,7 @@ class PlacesCard(Card):
         for place, figure in self.numbers.items():
             figure.setText(f"{numbers[place]:,}")
             loud = place is Place.STRANDED and numbers[place]
-            set_tone(figure, "bad" if loud else "" if numbers[place] else "muted")
+            set_tone(figure, "warn" if loud else "" if numbers[place] else "muted")
         self.priorities.show_steps(queue.by_priority)
 
 

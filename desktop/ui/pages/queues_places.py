@@ -38,7 +38,7 @@ TONES = {
     Place.RESERVED: "busy",
     Place.ACTIVE: "good",
     Place.SCHEDULED: "busy",
-    Place.STRANDED: "bad",
+    Place.STRANDED: "warn",
 }
 Numbers = Mapping[Place, int]
 _UP = (StackState.RUNNING, StackState.TROUBLED)

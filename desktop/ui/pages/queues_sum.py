@@ -102,7 +102,7 @@ class SumCell(QAbstractButton):
             painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 6, 6)
         loud = self.number and self.word == Place.STRANDED
         painter.setFont(fonts.font(self._role))
-        painter.setPen(theme.color("bad" if loud else "text"))
+        painter.setPen(theme.color("warn" if loud else "text"))
         painter.drawText(box.adjusted(0, 2, 0, -20), int(_CENTRE), self._text(self._short))
         self._paint_word(painter, QRectF(0, box.bottom() - 20, box.width(), 16))
 

@@ -116,7 +116,7 @@ class HeldModel(QAbstractTableModel):
             return RIGHT
         if role == Qt.ItemDataRole.ForegroundRole:
             loud = held.stranded and column >= 4
-            return Theme.current.color("bad" if loud else "text" if self._told(held, column) else "muted")
+            return Theme.current.color("warn" if loud else "text" if self._told(held, column) else "muted")
         if role == Qt.ItemDataRole.AccessibleTextRole and column == 0:
             return f"{self._text(held, 0)}{'' if held.worker in self.consumers else ', does not consume it'}"
         return None
