@@ -16,7 +16,8 @@ from desktop.engine.api import Cap, DeskError, RunInfo, StackState
 from desktop.ui.page import PAGES
 from desktop.ui.pages.runs import RunsPage, limits_of
 from desktop.ui.pages.runs_dialogs import CapDialog, NoteDialog
-from desktop.ui.pages.runs_model import FAILED, LASTED, NOTE, SIZE, STATE, TASKS, TWICE
+from desktop.ui.pages.runs_model import FAILED, LASTED, NOTE, SIZE, STATE, TASKS, TWICE, state_of
+from desktop.ui.states import Tone
 from desktop.ui.widgets.confirm import Confirm
 from desktop.ui.window import SMALLEST, Window
 from tests.support.fake_desk import FakeDesk
@@ -93,6 +94,12 @@ def test_every_run_is_a_row_that_says_how_it_ended(open_page: Open, stopped: Fak
     assert cell.data(Qt.ItemDataRole.AccessibleTextRole) == "Note: baseline, kept"
     assert not cell.data(Qt.ItemDataRole.DecorationRole).isNull()
     assert page.table.runs.index(1, NOTE).data(Qt.ItemDataRole.DecorationRole) is None
+
+
+def test_a_copy_of_a_living_run_is_no_run_whose_panel_died() -> None:
+    copy = replace(made_runs(0.0)[1], clean=True, complete=True, copied=1.0, live=False, problem="")
+    assert state_of(copy, None) == (Tone.GOOD, "Live copy")
+    assert state_of(replace(copy, clean=False), None)[1] == "Panel died"
 
 
 def test_figures_that_nobody_counted_are_not_shown_as_none(open_page: Open, stopped: FakeDesk) -> None:
@@ -488,22 +495,3 @@ def test_over_its_room_is_said_in_words_and_by_the_bar(open_page: Open, stopped:
     assert page.bar.value() == page.bar.maximum()
     assert page.bar.accessibleName() == "Room that runs take: 871 MiB of 60.0 MiB, over the cap"
     assert QAccessible.queryAccessibleInterface(page.table) is not None
-
-
-def test_what_the_record_does_not_know_is_said_above(
-    make_window: Callable[..., Window], stopped: FakeDesk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    window = make_window(stopped, pages=PAGES, page="overview")
-    assert "attach-gaps" not in window.notices.shown
-    plain = stopped.snapshot
-    gaps = (
-        "The stack file of this run is not understood here.",
-        "Nothing is recorded now: the disk is full.",
-    )
-    monkeypatch.setattr(stopped, "snapshot", lambda: replace(plain(), gaps=gaps[1:]))
-    qtbot.waitUntil(lambda: "attach-gaps" in window.notices.shown)
-    assert window.notices.shown["attach-gaps"].text == gaps[1]
-    monkeypatch.setattr(stopped, "snapshot", lambda: replace(plain(), gaps=gaps))
-    qtbot.waitUntil(lambda: window.notices.shown["attach-gaps"].text == f"{gaps[0]} And 1 more note.")
-    monkeypatch.setattr(stopped, "snapshot", plain)
-    qtbot.waitUntil(lambda: "attach-gaps" not in window.notices.shown)

@@ -36,6 +36,8 @@ def state_of(run: RunInfo, shown: Path | None) -> tuple[Tone, str]:
         return Tone.BUSY, "Open"
     if not run.clean:
         return Tone.WARN, "Panel died"
+    if run.copied is not None:
+        return Tone.GOOD, "Live copy"
     return (Tone.GOOD, "Ended well") if run.complete else (Tone.IDLE, "Not read yet")
 
 
