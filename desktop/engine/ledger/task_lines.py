@@ -184,4 +184,5 @@ def _waited(task: Task) -> float | None:
         return None
     if task.receipts and task.receipts[0].eta is not None:
         since = max(since, task.receipts[0].eta)
-    return max(task.attempts[0].started - since, 0.0)
+    began = task.attempts[0].started
+    return began - since if began > since else 0.0

@@ -157,7 +157,7 @@ class Store:
 
         One that is not committed yet is the very object that was written.
         """
-        found = self._ahead.pop(task_id, None)
+        found = self._ahead.pop(task_id, None) if self._ahead else None
         if found is not None:
             return found
         if not self._tasks.maybe(task_id):

@@ -117,7 +117,8 @@ class TaskRows:
             written[task.id] = task
             if row:
                 values = self._values(task, chunk_of(row), row - 1 & CHUNK - 1)
-                self._changed.append((*values, row))
+                key: tuple[Any, ...] = (row,)
+                self._changed.append(values + key)
                 continue
             self._last = row = task.row = self._last + 1
             chunk, place = chunk_of(row), row - 1 & CHUNK - 1
@@ -125,7 +126,8 @@ class TaskRows:
             if task.received is None and task.args is None and not (task.attempts or task.over or task.root):
                 self._write_sent(task, chunk, place, stored)
             else:
-                self._new.append((*self._values(task, chunk, place), row, stored))
+                key = (row, stored)
+                self._new.append(self._values(task, chunk, place) + key)
 
     def _write_sent(self, task: Task, chunk: Chunk, place: int, stored: ids.Packed) -> None:
         """A new task of which only its sender has told: the half of all rows in a flood."""
@@ -187,10 +189,9 @@ class TaskRows:
         chunk.state[place], chunk.flags[place] = state, flags
         ending = (words.get(task.state) or self._word(task.state)) if task.state else 0
         by_holder = None if holder is None else holder[1]
-        return (
-            *(name, queue or None, state, ending, holder_word, by_holder, sent, received, by, by_start),
-            *(ended, wait, task.back_at, count, last_row, flags, load, args, kwargs, now[1] or None),
-        )
+        where = (name, queue or None, state, ending, holder_word, by_holder, sent, received, by, by_start)
+        how = (ended, wait, task.back_at, count, last_row, flags, load, args, kwargs, now[1] or None)
+        return where + how
 
     def _count(self, chunk: Chunk, place: int, state: int, flags: int) -> None:
         counts = self._states
@@ -290,15 +291,13 @@ class TaskRows:
         result = 0 if attempt.result is None else text(attempt.result)
         error = 0 if attempt.error is None else text(attempt.error)
         traceback = 0 if attempt.traceback is None else text(attempt.traceback)
-        self._attempts.append(
-            (
-                *(attempt.row, words.get(attempt.name) or self._word(attempt.name)),
-                *(words.get(attempt.service) or self._word(attempt.service), attempt.start, attempt.pid),
-                *(attempt.received, attempt.started, attempt.ended),
-                *((words.get(state) or self._word(state)) if state else 0, attempt.retries, attempt.run),
-                *(attempt.cpu, error or None, traceback or None, result or None, attempt.requeued),
-            )
-        )
+        name = words.get(attempt.name) or self._word(attempt.name)
+        worker = words.get(attempt.service) or self._word(attempt.service)
+        end = (words.get(state) or self._word(state)) if state else 0
+        where = (attempt.row, name, worker, attempt.start, attempt.pid)
+        when = (attempt.received, attempt.started, attempt.ended, end, attempt.retries)
+        how = (attempt.run, attempt.cpu, error or None, traceback or None, result or None, attempt.requeued)
+        self._attempts.append(where + when + how)
         return result, error, traceback
 
     def _settle(self, attempt: Attempt) -> None:
@@ -354,4 +353,4 @@ def _wait(task: Task) -> float | None:
     eta = receipts[0].eta if receipts else None
     if eta is not None and eta > since:
         since = eta
-    return max(0.0, first - since)
+    return first - since if first > since else 0.0
