@@ -22,7 +22,7 @@ TASKS: dict[str, Any] = {
     name: task
     for module in ("tasks.cpu", "tasks.io", "tasks.behaviour")
     if importlib.import_module(module)
-    for name, task in app.tasks.items()
+    for name, task in sorted(app.tasks.items())  # Celery's own order differs from process to process
     if name.startswith("tasks.")
 }
 NAMES = {"primes", "csv_total", "hash", "http", "mixed", "sleep", "noop", "flaky", "leak", "crash"}
