@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -63,3 +65,9 @@ def headline(detail: str) -> str:
 def below(detail: str) -> str:
     """The log lines that follow the sentences of a detail; empty when there are none."""
     return detail.partition("\n")[2]
+
+
+def place(path: Path) -> str:
+    """A path as people write it: with "~" for their home."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

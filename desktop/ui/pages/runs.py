@@ -15,7 +15,7 @@ from desktop.ui.run_commands import RunCommands
 from desktop.ui.widgets.containers import Card, row
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.labels import ElidedLabel, label, set_tone
-from desktop.ui.words import count, memory
+from desktop.ui.words import count, memory, place
 
 _EVERY = 50  # ticks between two looks at the folders: living runs grow, and `up` makes others
 _MENU = ("run.open", None, "run.pack", "run.keep", "run.note", "run.folder", None, "run.delete")
@@ -148,7 +148,9 @@ class RunsPage(Page):
             self.about.setText("")
             return
         versions = "  ·  ".join(f"{name} {version}" for name, version in run.versions.items())
-        self.about.setText(run.problem or "  ·  ".join(word for word in (str(run.folder), versions) if word))
+        self.about.setText(
+            run.problem or "  ·  ".join(word for word in (place(run.folder), versions) if word)
+        )
         set_tone(self.about, "bad" if run.problem else "muted")
 
     def show_about(self, about: str) -> None:
