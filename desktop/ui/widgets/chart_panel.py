@@ -14,7 +14,7 @@ from desktop.ui.widgets.segmented import Segmented
 from desktop.ui.widgets.timeline import Timeline
 
 SPANS = (("60", "1m"), ("300", "5m"), ("900", "15m"))
-_SPAN_WIDTHS = (40, 40, 47)  # narrower than the read-outs above: the newest mark stands beside them
+_SPAN_WIDTHS = (40, 40, 50)  # narrower than the read-outs above: the newest mark stands beside them
 _FRESH, _SOON = 10.0, "The first figures come in a moment."  # seconds after a start
 _NOTHING = "Nothing of this was recorded."
 _YOUNG = 58.0  # seconds: the life of a stack younger than that fits into the shortest span
