@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from desktop.engine.api import DeskError, TaskState
@@ -123,14 +123,14 @@ def create(path: Path) -> sqlite3.Connection:
     if path.exists():
         raise DeskError(f"{path} is there already.", "A run is recorded into a folder of its own.")
     try:
-        connection = _connect(f"{path.as_uri()}?mode=rwc")
-        connection.execute(f"PRAGMA page_size = {PAGE}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        _set_up(connection)
-        connection.executescript(f"BEGIN; {_TABLES} {_VIEWS} COMMIT;")
-        connection.executemany("INSERT INTO state VALUES(?, ?)", enumerate(map(str, STATES)))
-        connection.execute(f"PRAGMA application_id = {APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        with _let_go_of(_connect(f"{path.as_uri()}?mode=rwc")) as connection:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            _set_up(connection)
+            connection.executescript(f"BEGIN; {_TABLES} {_VIEWS} COMMIT;")
+            connection.executemany("INSERT INTO state VALUES(?, ?)", enumerate(map(str, STATES)))
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
     except sqlite3.Error as error:
         raise DeskError(
             f"{path} cannot be written: {error}.", "Make room on the disk, or allow it."
@@ -146,9 +146,9 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise DeskError(f"There is no {path}.", "Its run cannot go on; start the stack anew.")
     try:
-        connection = _connect(f"{path.as_uri()}?mode=rw")
-        _migrate(connection, _version(connection, path), path)
-        _set_up(connection)
+        with _let_go_of(_connect(f"{path.as_uri()}?mode=rw")) as connection:
+            _migrate(connection, _version(connection, path), path)
+            _set_up(connection)
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
     return connection
@@ -164,14 +164,10 @@ def open_to_read(path: Path) -> sqlite3.Connection:
             f"There is no {NAME} in {path.parent}.", "Choose the folder of a run, or its zip file."
         )
     try:
-        connection = _connect(f"{path.as_uri()}?mode=ro")
         try:
-            version = _version(connection, path)
+            connection, version = _versioned(path, "mode=ro")
         except sqlite3.OperationalError:  # a folder that we may not write: nobody else writes there either
-            connection.close()
-            connection = _connect(f"{path.as_uri()}?mode=ro&immutable=1")
-            version = _version(connection, path)
-        connection.execute("PRAGMA cache_size = -4000")
+            connection, version = _versioned(path, "mode=ro&immutable=1")
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
     if version < VERSION:
@@ -198,6 +194,23 @@ def unreadable(path: Path, error: Exception) -> DeskError:
         f"{path} cannot be read: {error}.",
         f"The ledger folder beside it has the same tasks; `sqlite3 {path.name} .recover` saves what it can.",
     )
+
+
+def _versioned(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
+    with _let_go_of(_connect(f"{path.as_uri()}?{how}")) as connection:
+        version = _version(connection, path)
+        connection.execute("PRAGMA cache_size = -4000")
+    return connection, version
+
+
+@contextlib.contextmanager
+def _let_go_of(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Close it where what is done with it fails; else it stays open."""
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _connect(uri: str) -> sqlite3.Connection:
