@@ -11,7 +11,30 @@ memory is bytes, CPU is percent of one core (two busy cores are 200).
 from __future__ import annotations
 
 from desktop.engine.api.desk import Desk as Desk
+from desktop.engine.api.drills import Account as Account
+from desktop.engine.api.drills import Check as Check
+from desktop.engine.api.drills import DrillInfo as DrillInfo
+from desktop.engine.api.drills import DrillSnapshot as DrillSnapshot
+from desktop.engine.api.drills import DrillSpec as DrillSpec
+from desktop.engine.api.drills import Expect as Expect
+from desktop.engine.api.drills import Finding as Finding
+from desktop.engine.api.drills import PlannedFault as PlannedFault
+from desktop.engine.api.drills import Recovery as Recovery
+from desktop.engine.api.drills import Stage as Stage
+from desktop.engine.api.drills import Verdict as Verdict
 from desktop.engine.api.errors import DeskError as DeskError
+from desktop.engine.api.faults import Count as Count
+from desktop.engine.api.faults import FaultInfo as FaultInfo
+from desktop.engine.api.faults import FaultKind as FaultKind
+from desktop.engine.api.faults import FaultOption as FaultOption
+from desktop.engine.api.faults import FaultRecord as FaultRecord
+from desktop.engine.api.faults import FaultSpec as FaultSpec
+from desktop.engine.api.faults import FaultState as FaultState
+from desktop.engine.api.faults import Forecast as Forecast
+from desktop.engine.api.faults import Outcome as Outcome
+from desktop.engine.api.faults import Pick as Pick
+from desktop.engine.api.faults import Rule as Rule
+from desktop.engine.api.faults import Target as Target
 from desktop.engine.api.loads import LoadSnapshot as LoadSnapshot
 from desktop.engine.api.loads import LoadState as LoadState
 from desktop.engine.api.loads import Param as Param

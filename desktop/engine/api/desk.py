@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 
+from desktop.engine.api.drills import Account, DrillInfo, DrillSpec
+from desktop.engine.api.faults import FaultInfo, FaultSpec, Forecast
 from desktop.engine.api.loads import TaskInfo, Workload
 from desktop.engine.api.queues import MessagePage, PurgeOffer
 from desktop.engine.api.record import Cap, PrunePlan, Record, RunInfo, Underway
@@ -129,6 +131,47 @@ class Desk(Protocol):
 
     def revoke_task(self, task_id: str, terminate: bool = False) -> Future[str]:
         """Tell every worker not to run it; `terminate`: end the pool process that runs it (SIGTERM)."""
+
+    # break it on purpose
+    def fault_kinds(self) -> tuple[FaultInfo, ...]:
+        """Every kind of fault, in the order in which people look for them."""
+
+    def forecast(self, fault: FaultSpec) -> Forecast:
+        """What that fault would do to the tasks of this moment; cheap, changes nothing."""
+
+    def inject(self, fault: FaultSpec) -> Future[int]:
+        """Do it; ends with its number when it has landed, with DeskError when it missed or cannot be done.
+
+        The snapshot's `faults` tell how it goes on. One that lasts is undone by itself after its seconds.
+        """
+
+    def undo_fault(self, fault: int) -> Future[str]:
+        """End a fault that lasts, now."""
+
+    def account(self, folder: Path | None = None) -> Future[Account]:
+        """What became of every task of a run; None: of the one that is shown."""
+
+    def judge_faults(self) -> Future[str]:
+        """Work out the outcome of every fault of the run that is shown; the snapshot has them then."""
+
+    # drills
+    def drills(self) -> Future[tuple[DrillInfo, ...]]:
+        """The shipped drills, then those of the user's own folder."""
+
+    def read_drill(self, path_or_name: str | Path) -> Future[DrillSpec]:
+        """Ends with DeskError, naming line and way out, where the file is wrong."""
+
+    def start_drill(
+        self, drill: DrillSpec, seed: int | None = None, repeat: int | None = None
+    ) -> Future[str]:
+        """Run it; ends when it has begun. The snapshot's `drill` tells how it goes on, and its verdicts."""
+
+    def halt_drill(self) -> Future[str]:
+        """End the drill now and undo everything that it did; ends when the stack is as it was before."""
+
+    # reports
+    def report_run(self, folder: Path, to: Path, formats: Sequence[str]) -> Underway[tuple[Path, ...]]:
+        """Write a report of a run into the folder `to`, a file for each of "html", "md", "json", "junit"."""
 
     # the record
     def record(self) -> Record | None:

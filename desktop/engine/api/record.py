@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from desktop.engine.api.faults import FaultRecord
 from desktop.engine.api.stack import Mark
 from desktop.engine.api.tasks import Facets, TaskDetail, TaskFilter, TaskGroup, TaskPage, TaskQuery
 
@@ -127,6 +128,9 @@ class Record(Protocol):
 
     def marks(self) -> tuple[Mark, ...]:
         """Every mark, oldest first."""
+
+    def faults(self) -> tuple[FaultRecord, ...]:
+        """Every fault that was done to it, oldest first, as `faults.jsonl` in its folder tells."""
 
     def settings(self) -> Mapping[str, Any]:
         """The stack file as run, its later texts with their times, versions and machine; no secrets."""

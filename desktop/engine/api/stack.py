@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from desktop.engine.api.drills import DrillSnapshot
+from desktop.engine.api.faults import FaultRecord
 from desktop.engine.api.loads import LoadSnapshot
 from desktop.engine.api.queues import Balance, QueueSnapshot
 from desktop.engine.api.services import BrokerSnapshot, ServiceSnapshot, StackState, WorkerSnapshot
@@ -42,6 +44,7 @@ class MarkKind(StrEnum):
     SETTINGS = "settings"
     LOAD = "load"
     GAP = "gap"  # attached: events were missed
+    FAULT = "fault"  # one landed, missed, or came to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,8 @@ class StackSnapshot:
     attached: str = ""  # "127.0.0.1:6379/0": a stack that we did not start and only watch
     recorded: Path | None = None  # the folder of the finished run that is shown instead of a live stack
     gaps: tuple[str, ...] = ()  # sentences: what the record does not know, and why
+    faults: tuple[FaultRecord, ...] = ()  # of this run, oldest first
+    drill: DrillSnapshot | None = None  # the one that runs, or the last one of this desk
 
     def worker(self, name: str) -> WorkerSnapshot | None:
         """The worker of that name."""

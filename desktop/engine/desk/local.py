@@ -30,9 +30,13 @@ from desktop.engine.api import (
 from desktop.engine.attach.run import AttachedRun
 from desktop.engine.catalog import read_catalog
 from desktop.engine.desk.attach_verbs import AttachVerbs
+from desktop.engine.desk.drill_verbs import DrillVerbs
+from desktop.engine.desk.fault_verbs import FaultVerbs
 from desktop.engine.desk.leftover_verbs import LeftoverVerbs
 from desktop.engine.desk.message_verbs import MessageVerbs
+from desktop.engine.desk.report_verbs import ReportVerbs
 from desktop.engine.desk.run_verbs import RunVerbs
+from desktop.engine.desk.verdict_verbs import VerdictVerbs
 from desktop.engine.run import Run
 from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.command import live_change, live_steps, shown_command
@@ -57,7 +61,9 @@ CLOSE_LIMIT = 5.0
 SIGNALS = ("TERM", "INT", "QUIT", "KILL", "STOP", "CONT")
 
 
-class LocalDesk(MessageVerbs, RunVerbs, AttachVerbs, LeftoverVerbs):
+class LocalDesk(
+    MessageVerbs, RunVerbs, AttachVerbs, LeftoverVerbs, FaultVerbs, DrillVerbs, VerdictVerbs, ReportVerbs
+):
     """Starts and supervises one stack at a time on this machine. Call `close` at the end."""
 
     def __init__(self, stack: StackSpec) -> None:

@@ -63,6 +63,7 @@ class BrokerSpec:
     persistence: Persistence = Persistence.NONE
     server: Path | None = None  # None: redis-server, valkey-server on PATH, the bundled Valkey
     results: bool = False  # keep task results in the broker too
+    relay: bool = False  # workers reach it through our relay, so that their network can be broken
     restart: Restart = Restart.ON_FAILURE
 
 
