@@ -35,6 +35,8 @@ from desktop.engine.api import (
 )
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from tests.support.fake_data import CATALOG, LOG_TEXTS, MEGA, SPECS, broker_of, loads_of, marks_of, worker_of
+from tests.support.fake_drill_verbs import FakeDrillVerbs
+from tests.support.fake_fault_verbs import FakeFaultVerbs
 from tests.support.fake_message_verbs import FakeMessageVerbs
 from tests.support.fake_queues import balance_of
 from tests.support.fake_run_verbs import FakeRunVerbs, made_runs
@@ -50,7 +52,7 @@ class Call:
     args: tuple[Any, ...]
 
 
-class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
+class FakeDesk(FakeMessageVerbs, FakeRunVerbs, FakeFaultVerbs, FakeDrillVerbs):
     """Implements `desktop.engine.api.Desk` without an engine.
 
     `state`: of the stack at first. `workers`: 0 to 4. `hold`: verbs wait for `settle`.
@@ -72,6 +74,8 @@ class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
         self.loads: list[LoadSnapshot] = list(loads_of(self.born)) if state is StackState.RUNNING else []
         self.leftovers: tuple[Leftover, ...] = ()
         self.kept_runs = made_runs(self.born)
+        self.outcomes = {}
+        self.foreseen = {}
         self.fail_next: DeskError | None = None
         self.spec = StackSpec(
             name="laptop",
@@ -128,6 +132,8 @@ class FakeDesk(FakeMessageVerbs, FakeRunVerbs):
             balance=balance_of(queues, totals) if up else None,
             leftovers=self.leftovers,
             recorded=self.recorded,
+            faults=self.faults,
+            drill=self.the_drill,
         )
 
     def _worker(self, index: int, spec: WorkerSpec, now: float) -> Any:

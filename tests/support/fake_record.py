@@ -18,6 +18,7 @@ from desktop.engine.api import (
     Band,
     DeskError,
     Facets,
+    FaultRecord,
     Mark,
     MarkKind,
     RunInfo,
@@ -79,6 +80,7 @@ class FakeRecord:
         self._moment: tuple[int, Moment] | None = None
         self._orders: dict[Any, Array] = {}
         self.closed = False
+        self.done_to_it: tuple[FaultRecord, ...] = ()
 
     # -- for the test
 
@@ -175,6 +177,9 @@ class FakeRecord:
 
     def span(self) -> tuple[float, float]:
         return self.made.began, self.moment().now
+
+    def faults(self) -> tuple[FaultRecord, ...]:
+        return self.done_to_it
 
     def marks(self) -> tuple[Mark, ...]:
         began, now = self.span()

@@ -15,6 +15,7 @@ from desktop.engine.api import Mark, MarkKind
 TONES: dict[MarkKind, str] = {
     MarkKind.KILLED: "bad",
     MarkKind.EXITED: "bad",
+    MarkKind.FAULT: "warn",
     MarkKind.SIGNAL: "warn",
     MarkKind.RECOVERED: "good",
     MarkKind.READY: "good",
@@ -62,7 +63,7 @@ def paint_mark(painter: QPainter, kind: MarkKind, centre: QPointF, size: float, 
         painter.drawLine(box.topLeft(), box.bottomRight())
         painter.drawLine(box.topRight(), box.bottomLeft())
         return
-    if kind in (MarkKind.READY, MarkKind.EXITED, MarkKind.RECOVERED, MarkKind.LOAD):
+    if kind in (MarkKind.READY, MarkKind.EXITED, MarkKind.RECOVERED, MarkKind.LOAD, MarkKind.FAULT):
         painter.setBrush(colour)
     painter.drawPath(_shape(kind, box))
     painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -74,12 +75,18 @@ def _shape(kind: MarkKind, box: QRectF) -> QPainterPath:
         path.addEllipse(box.adjusted(1, 1, -1, -1))
     elif kind is MarkKind.EXITED:
         path.addRect(box.adjusted(1, 1, -1, -1))
+    elif kind is MarkKind.FAULT:
+        path.addPolygon([box.topLeft() + QPointF(x, y) * box.width() for x, y in _BOLT])
+        path.closeSubpath()
     else:
         sides, turn = _POLYGONS[kind]
         path.addPolygon(_corners(box, sides, turn))
         path.closeSubpath()
     return path
 
+
+# A bolt, in a square of one.
+_BOLT = ((0.62, 0.0), (0.1, 0.6), (0.45, 0.6), (0.38, 1.0), (0.9, 0.4), (0.55, 0.4))
 
 # corners, and where the first one points (degrees clockwise from the right)
 _POLYGONS = {
