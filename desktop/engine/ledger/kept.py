@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable
 
 from desktop.engine.api import TaskState
 from desktop.engine.ledger.places import Places
-from desktop.engine.ledger.records import Task
+from desktop.engine.ledger.records import CUT, Task
 
 KEPT_OVER = 5_000  # tasks that are over; lines about those may still come
 KEPT = 30_000  # tasks that are not over, beyond which those that wait are forgotten
@@ -80,11 +80,12 @@ class Kept:
         place = task.place
         task.over = place.over
         for receipt in task.receipts:
-            receipt.close()
-        if place.over:
-            if not task.attempts or task.attempts[-1].state != place.value:
-                task.told = (_last_heard(task), place)
-        else:
+            if receipt.open:
+                receipt.close()
+        last = task.attempts[-1].state if task.attempts else ""
+        if last != place.value if place.over else (place is TaskState.WAITING and last == CUT):
+            task.told = (_last_heard(task), place)
+        if not place.over:
             task.cell = self._places.cell(task.queue or "", task.holder[0] if task.holder else "")
         self.tasks[task.id] = task
 
@@ -93,8 +94,11 @@ def _reopen(task: Task) -> None:
     """The delivery that its holder has not answered."""
     answered = {attempt.received for attempt in task.attempts}
     for receipt in task.receipts:
-        receipt.open = receipt.t not in answered and (receipt.service, receipt.start) == task.holder
-        receipt.closed = not receipt.open
+        if receipt.t in answered:
+            receipt.open = receipt.closed = False
+        else:
+            receipt.open = (receipt.service, receipt.start) == task.holder
+            receipt.closed = not receipt.open
 
 
 def _last_heard(task: Task) -> float:
