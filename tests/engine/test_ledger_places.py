@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desktop.engine.api import Balance, TaskState
-from desktop.engine.ledger.account import Account
+from desktop.engine.ledger.account import Account, read
 from desktop.engine.ledger.kept import KEPT, KEPT_OVER
 from desktop.engine.ledger.lines import Line, Source
 from desktop.engine.ledger.places import ACTIVE, RESERVED, SCHEDULED, STRANDED, WAITING
@@ -133,6 +135,37 @@ def test_a_stranded_message_that_is_delivered_again_is_stranded_no_more() -> Non
     assert place(account) is ACTIVE
     account.take([ended("a", 12, source=OTHER)])
     assert (place(account), counts(account)) == (TaskState.SUCCESS, {})
+
+
+def of_a_dead_worker() -> dict[Source, list[Line]]:
+    """`a` and `c` were held and `b` ran as w1 was killed; they were put back, and w2 then took `c`."""
+    return {
+        DESK: [opened(DESK, "desk"), line("restored", 4, DESK, ids=["a", "b", "c", "d"], queue="q")],
+        MAIN: [opened(MAIN), *(received(task) for task in "abcd")],
+        POOL: [opened(POOL, "pool"), started("b", 2), started("d", 2), ended("d", 3)],
+        OTHER: [opened(OTHER), received("c", 4.001, OTHER, redelivered=True)],
+    }
+
+
+@given(st.randoms(use_true_random=False))
+def test_put_back_whichever_file_is_read_first(chance: Any) -> None:
+    account, files = Account(), list(of_a_dead_worker().values())
+    while files := [file for file in files if file]:
+        account.take([chance.choice(files).pop(0)])
+    assert [place(account, task) for task in "abcd"] == [WAITING, ACTIVE, RESERVED, TaskState.SUCCESS]
+    account.cut("w1", start=1, t=3.5)
+    assert [place(account, task) for task in "abcd"] == [WAITING, WAITING, RESERVED, TaskState.SUCCESS]
+    assert counts(account) == {("q", ""): {"waiting": 2}, ("q", "w2"): {"reserved": 1}}
+    assert account.places.known == 4
+
+
+def test_the_record_of_a_folder_shows_what_was_put_back_as_waiting(tmp_path: Path) -> None:
+    for source, lines in of_a_dead_worker().items():
+        text = "".join(f"{json.dumps(line.data)}\n" for line in lines)
+        (tmp_path / f"{source.service}.{source.start:03}.{source.pid}.jsonl").write_text(text)
+    account = read(tmp_path)
+    assert [place(account, task) for task in "ac"] == [WAITING, RESERVED]
+    assert account.task("a").holder is None  # type: ignore[union-attr]
 
 
 def test_a_second_delivery_while_the_first_runs() -> None:

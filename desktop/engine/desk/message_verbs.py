@@ -127,9 +127,10 @@ class MessageVerbs:
         if not all_of_it:
             return f"No message{_of(queue, worker)} is stranded."
         keys = Keys.of(place.options)
+        before = time.time()  # a delivery after it is a new one
         done = self._told(place, lambda client: restore(client, keys, dead)) if dead else Restored()
         for name, ids in done.moved.items():
-            write_ids(place.ledger, DESK, "restored", ids, queue=name)
+            write_ids(place.ledger, DESK, "restored", ids, before, queue=name)
         if done.count:
             _mark(place, MarkKind.RECOVERED, f"{plural(done.count, 'stranded message')} put back at once")
         return _restored_text(done, len(all_of_it) - len(dead))

@@ -23,6 +23,7 @@ class Books:
         self._changed: dict[str, Task] = {}
         self._waiting: dict[str, Cell] = {}
         self._due: list[tuple[float, str]] = []  # tasks that are scheduled, by their ETA
+        self._restored: dict[str, float] = {}  # put back, when no earlier delivery was known
         self._clock = 0.0
         self.unsaved = False  # something that `saved` tells has changed, and perhaps no task
 

@@ -174,7 +174,7 @@ def _at_rest(task: Task, last: Attempt | None) -> tuple[TaskState, Holder | None
     if last is not None:
         ran = last.started if last.state == "CUT" else max(last.started, last.ended or 0.0)
     if task.told is not None and task.told[0] >= max(taken, ran):
-        return _as_told(task, task.told[1])
+        return _as_told(task, task.told[1], taken)
     if last is None or taken > last.started:  # given back, or never taken
         return WAITING, None
     if last.state == "CUT":
@@ -184,14 +184,17 @@ def _at_rest(task: Task, last: Attempt | None) -> tuple[TaskState, Holder | None
     return TaskState(last.state), (last.service, last.start)
 
 
-def _as_told(task: Task, place: TaskState) -> tuple[TaskState, Holder | None]:
-    """Others than its worker tell. Where a message is gone of a task that had ended, it was a second one."""
+def _as_told(task: Task, place: TaskState, taken: float) -> tuple[TaskState, Holder | None]:
+    """Others than its worker tell. Of a task that had ended, a message that is gone was a second one.
+
+    So is one that waits, unless it was delivered (at `taken`) after that end.
+    """
     if place is STRANDED:
-        taken = max(task.receipts, key=lambda receipt: receipt.t, default=None)
-        return STRANDED, (taken.service, taken.start) if taken is not None else None
-    if place.over:
-        ends = [one for one in task.attempts if one.state not in ("", "CUT", "RETRY") and not one.requeued]
-        if ends:
-            last = max(ends, key=lambda attempt: attempt.started)
+        latest = max(task.receipts, key=lambda receipt: receipt.t, default=None)
+        return STRANDED, (latest.service, latest.start) if latest is not None else None
+    ends = [one for one in task.attempts if one.state not in ("", "CUT", "RETRY") and not one.requeued]
+    if ends:
+        last = max(ends, key=lambda attempt: attempt.started)
+        if place.over or taken <= last.started:
             return TaskState(last.state), (last.service, last.start)
     return place, None

@@ -69,7 +69,15 @@ class SenderLines(Books):
             self.tell(task_id, TaskState.PURGED, data["t"], data.get("queue") or "")
 
     def _on_restored(self, _process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        """Its holder is dead, though perhaps nobody has said so, and its lines may be read only later."""
+        t, queue = data["t"], data.get("queue") or ""
         for task_id in data["ids"]:
-            task = self.kept.find(task_id)
-            if task is not None and not task.over:
-                self.settle(task_id, WAITING, data["t"], data.get("queue") or "")
+            task = self._tasks.get(task_id) or self._task(task_id)
+            earlier = [receipt for receipt in task.receipts if receipt.t < t]
+            if not earlier:
+                self._restored[task_id] = t
+            for receipt in earlier:
+                if receipt.open:
+                    receipt.close()
+            if not task.over:
+                self.tell(task_id, WAITING, t, queue)

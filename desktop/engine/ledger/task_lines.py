@@ -43,6 +43,8 @@ class TaskLines(Books):
         receipt = Receipt(t, service, start, data.get("redelivered") or False, data.get("retries") or 0, eta)
         task.receipts.append(receipt)
         self._changed[task_id] = task
+        if self._restored and t < self._restored.get(task_id, 0.0):
+            receipt.close()
         if task.attempts:
             match(task)
             if not receipt.open:

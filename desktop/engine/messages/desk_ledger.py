@@ -22,12 +22,14 @@ LINE_IDS = 1000  # ids of one line at most
 _lock = threading.Lock()
 
 
-def write_ids(folder: Path, service: str, kind: str, ids: Sequence[str], **fields: Any) -> None:
-    """Write lines of `kind` with these ids. Raises DeskError when that is not possible.
+def write_ids(
+    folder: Path, service: str, kind: str, ids: Sequence[str], t: float | None = None, **fields: Any
+) -> None:
+    """Write lines of `kind` with these ids, which happened now or at `t`. Raises DeskError if it cannot.
 
     A line that was written survives the death of this process.
     """
-    now = time.time()
+    now = time.time() if t is None else t
     pieces = [ids[start : start + LINE_IDS] for start in range(0, len(ids), LINE_IDS)]
     _append(folder, service, [{"k": kind, "t": now, "ids": list(piece), **fields} for piece in pieces])
 
