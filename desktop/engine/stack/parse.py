@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,6 @@ from desktop.engine.stack.model import BrokerSpec, Persistence, Restart, StackSp
 from desktop.engine.stack.positions import locate
 from desktop.engine.stack.problems import (
     Fault,
-    Problem,
     StackFileError,
     WrongError,
     kind_of,
@@ -28,10 +25,10 @@ from desktop.engine.stack.reader import Reader
 from desktop.engine.stack.rules import READERS, check_worker, combination_faults
 from desktop.engine.stack.settings import key_hint, setting_faults
 from desktop.engine.stack.shipped import find_stack, shipped_stacks
+from desktop.engine.stack.text import load, plain, read_text, too_deep
 
 __all__ = ["check_worker", "expand", "parse_stack", "read_stack", "shipped_stacks", "stack_text"]
 
-_LARGEST = 1_000_000
 _ROOT = ("name", "app", "broker", "celery", "worker", "web")
 _BROKER = ("kind", "port", "persistence", "server", "results", "restart")
 _WEB = ("kind", "port", "restart")
@@ -58,20 +55,7 @@ def read_stack(path_or_name: str | Path) -> StackSpec:
     Raises StackFileError, which names every problem, and nothing else.
     """
     path = find_stack(path_or_name)
-    file = path.name or str(path)
-    try:
-        text = _read_text(path)
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        what = f"is not UTF-8 text (line {line})."
-        raise _sole(file, what, "Save it as UTF-8 in your editor.", line, whole=True) from None
-    except OSError as error:
-        why = error.strerror or str(error)
-        step = f"Check the path and its rights: {path}"
-        raise _sole(file, f"cannot be read: {why}.", step, whole=True) from None
-    except ValueError as error:
-        raise _sole(file, str(error), "Name a stack file (*.toml).", whole=True) from None
-    return parse_stack(text, path)
+    return parse_stack(read_text(path), path)
 
 
 def parse_stack(text: str, path: Path | None = None) -> StackSpec:
@@ -81,12 +65,11 @@ def parse_stack(text: str, path: Path | None = None) -> StackSpec:
     """
     file = path.name if path else "stack file"
     try:
-        data = _load(text, file)
-        reader = Reader(locate(_plain(text)))
-        spec = _stack(reader, data, path, text)
+        data = load(text, file)
+        reader = Reader(locate(plain(text)))
+        spec = stack_of(reader, data, path, text)
     except RecursionError:
-        step = "Write it flatter."
-        raise _sole(file, "nests lists or tables too deeply to be read.", step, whole=True) from None
+        raise too_deep(file) from None
     if reader.problems:
         raise StackFileError(file, reader.problems)
     return spec
@@ -96,65 +79,16 @@ def stack_text(stack: StackSpec) -> str:
     """A text that describes exactly this stack: its file's, or a new one where the file says otherwise."""
     if stack.path is not None:
         try:
-            text = _read_text(stack.path)
+            text = read_text(stack.path)
             if parse_stack(text, stack.path) == stack:
                 return text
-        except (StackFileError, OSError, ValueError):
+        except StackFileError:
             pass  # gone or changed since it was read
     return compose_stack(stack)
 
 
-def _sole(file: str, what: str, next_step: str, line: int = 1, *, whole: bool = False) -> StackFileError:
-    return StackFileError(file, [Problem(line, "", what, next_step, whole=whole)])
-
-
-def _read_text(path: Path) -> str:
-    if path.is_dir():
-        raise ValueError(f"is a folder: {path}.")
-    if path.exists() and not path.is_file():
-        raise ValueError(f"is no ordinary file: {path}.")
-    with path.open("rb") as opened:
-        content = opened.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError("is larger than 1 MB, so it is hardly a stack file.")
-    return content.decode("utf-8")
-
-
-def _plain(text: str) -> str:
-    """Without a byte order mark, which tomllib takes for a key, and with its line ends."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def _load(text: str, file: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_plain(text))
-    except ValueError as error:  # TOMLDecodeError is one, and so is an integer with thousands of digits
-        what, line = _syntax(str(error), text)
-        raise _sole(file, f"is not valid TOML: {what}.", _syntax_step(what), line) from None
-
-
-def _syntax(message: str, text: str) -> tuple[str, int]:
-    place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
-    if place is None:
-        return message[:1].lower() + message[1:].rstrip("."), 1
-    what = message[: place.start()]
-    line = int(place[1]) if place[1] else _plain(text).rstrip("\n").count("\n") + 1
-    return what[:1].lower() + what[1:], line
-
-
-def _syntax_step(what: str) -> str:
-    if "overwrite" in what or "twice" in what or "mutate" in what:
-        return "The key or table stands twice: keep one."
-    if "invalid value" in what:
-        return 'Text stands in quotes (pool = "prefork"); true and false are written small, without quotes.'
-    if "initial character for a key" in what:
-        return "An inline table { … } stands on one line, without a comma at its end."
-    if "'='" in what or "invalid statement" in what:
-        return 'Each line is a [table], a key = value, or a comment after "#".'
-    return "Correct that line, or compare it with a shipped stack."
-
-
-def _stack(reader: Reader, data: Mapping[str, Any], path: Path | None, text: str) -> StackSpec:
+def stack_of(reader: Reader, data: Mapping[str, Any], path: Path | None, text: str) -> StackSpec:
+    """The stack of a table with the keys of a stack file; what is wrong with it is noted in `reader`."""
     reader.unknown(data, (), _ROOT, lambda key: _LATER.get(key, ""))
     folder = Folder(path.parent.absolute() if path else Path.cwd())
     celery = _celery(reader, data)
@@ -182,7 +116,7 @@ def _name(reader: Reader, data: Mapping[str, Any], path: Path | None) -> str:
 def _about(text: str) -> str:
     """The first paragraph of the comment that the file begins with."""
     lines: list[str] = []
-    for line in _plain(text).lstrip("\n").split("\n"):
+    for line in plain(text).lstrip("\n").split("\n"):
         words = line.removeprefix("#").strip() if line.startswith("#") else ""
         if not words:
             break

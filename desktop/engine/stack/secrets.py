@@ -14,18 +14,19 @@ _SECRET = re.compile(r"passw(or)?d|secret|token|credential|api_?key|access_?key|
 
 
 def without_secrets(text: str) -> str:
-    """The same file without what may be one: still a valid stack file, with its comments.
+    """The same file without what may be one: still a valid stack file (or drill file), with its comments.
 
     Left out are the values of `[app] env` (variables are where projects keep their keys), every text under a
     key whose name says that it is a secret, and the password of every URL. Raises nothing for a file that is
     a stack file; what a person writes into a comment stays.
     """
     document = tomlkit.parse(text)
-    app = document.get("app")
-    env = app.get("env") if isinstance(app, MutableMapping) else None
-    if isinstance(env, MutableMapping):
-        for name in env:
-            env[name] = LEFT_OUT
+    for stack in (document, document.get("stack")):  # a drill file has a stack inside
+        app = stack.get("app") if isinstance(stack, MutableMapping) else None
+        env = app.get("env") if isinstance(app, MutableMapping) else None
+        if isinstance(env, MutableMapping):
+            for name in env:
+                env[name] = LEFT_OUT
     _clean(document)
     return tomlkit.dumps(document)
 
