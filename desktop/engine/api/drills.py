@@ -26,6 +26,7 @@ class PlannedFault:
 
     spec: FaultSpec
     at: float | None = None  # seconds after the workload began
+    at_latest: float | None = None  # with `at`: the moment is drawn between both, with the seed
     when: str | None = None  # a condition, as in the file: "2 active on w1"
     every: float | None = None  # seconds, on the mean: each gap is drawn with the seed
     times: int = 1  # with `every`
