@@ -42,6 +42,11 @@ def stacks_folder() -> Path:
     return data_folder() / "stacks"
 
 
+def drills_folder() -> Path:
+    """Drill files of a person's own; each is also known by its bare name."""
+    return data_folder() / "drills"
+
+
 def sessions_folder() -> Path:
     """One file per living panel; it holds the broker's password, so only its owner may read it."""
     folder = state_folder() / "sessions"

@@ -29,6 +29,10 @@ class Reader:
         for fault in faults:
             self.fault(path + fault.at, fault.what, fault.next_step)
 
+    def line(self, path: Path) -> int:
+        """The line on which what is at `path` begins."""
+        return self._positions.line(path)
+
     def faulty(self, path: Path) -> bool:
         """Whether something at `path`, or inside it, is wrong already."""
         return any(problem.path[: len(path)] == path for problem in self.problems)

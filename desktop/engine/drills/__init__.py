@@ -1,0 +1,1 @@
+"""Drills: a workload, faults and expectations, read from a file, run and judged."""
