@@ -100,6 +100,7 @@ class Account:
     ] = ()  # ids: started more than once that no retry asked for (ended_more among them)
     retried: int = 0  # tasks
     attempts: int = 0
+    copies: int = 0  # messages of tasks that are over, still in the broker: they will run once more
     gaps: tuple[str, ...] = ()  # sentences: what the ledger does not know
 
 

@@ -121,6 +121,12 @@ class Reading:
         return BandReader(hand.connection).bands(names, since, until, buckets, hand.check)
 
     @contextmanager
+    def table(self, hand: Hand) -> Iterator[Table]:
+        """The columns of all tasks, as the hand's transaction sees them, for as long as the lock is held."""
+        with self._fresh(hand):
+            yield self._table
+
+    @contextmanager
     def _fresh(self, hand: Hand) -> Iterator[None]:
         """The table as the hand's transaction sees it, for as long as the lock is held."""
         with self._table.lock:

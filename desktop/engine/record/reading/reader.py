@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from desktop.engine.api import (
     Band,
     Facets,
+    FaultRecord,
     Mark,
     RunInfo,
     TaskDetail,
@@ -19,6 +20,7 @@ from desktop.engine.api import (
     TaskPage,
     TaskQuery,
 )
+from desktop.engine.faults.kept import read_faults
 from desktop.engine.record import schema
 from desktop.engine.record.reading.front import Front
 from desktop.engine.record.reading.jobs import Hand, Jobs
@@ -105,9 +107,20 @@ class RunReader:
         """Every mark, oldest first."""
         return self._front.marks()
 
+    def faults(self) -> tuple[FaultRecord, ...]:
+        """Every fault that was done to it, oldest first."""
+        return read_faults(self.folder)
+
     def settings(self) -> Mapping[str, Any]:
         """The stack file as run, its later texts with their times, versions and machine; no secrets."""
         return self._front.settings()
+
+    def ask(self, work: Callable[[Reading, Hand], T]) -> Future[T]:
+        """What another part of the engine works out of the record, in one of its threads.
+
+        `work` sees one state of the database, whatever is written meanwhile.
+        """
+        return self._read(work)
 
     def close(self) -> None:
         """Let go of it; futures that are under way end cancelled. A second call does nothing."""
