@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from desktop.engine import snapshots
 from desktop.engine.api import (
@@ -19,6 +20,7 @@ from desktop.engine.api import (
     State,
     StopHow,
 )
+from desktop.engine.faults.life import Faults, Foresee
 from desktop.engine.loads import Loads
 from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.schema import NAME
@@ -36,10 +38,22 @@ _FAILED = (State.EXITED, State.BACKING_OFF, State.CRASH_LOOP, State.STOPPED)
 class Run:
     """Ties a living stack to its loads and its watch. Verbs run in the loop's thread and end a future."""
 
-    def __init__(self, live: LiveStack, guard: Guard, document: Document) -> None:
+    def __init__(
+        self,
+        live: LiveStack,
+        guard: Guard,
+        document: Document,
+        *,
+        foresee: Foresee,
+        changed: Callable[[], None],
+    ) -> None:
+        """`foresee` forecasts a fault, `changed` is called when one begins or ends."""
         self.live = live
         self.loads = Loads(live, guard)
         self.watch = Watch(live, self.loads)
+        self.faults = Faults(
+            live, submit=self.loads.submit, draw=lambda: self.snapshot(()), foresee=foresee, changed=changed
+        )
         self._document = document
         self._record: RunReader | None = None
         (live.run_folder / "stack.toml").write_text(document.kept_text(), encoding="utf-8")
@@ -54,7 +68,8 @@ class Run:
         live = self.live
         queues = snapshots.queue_names(live.spec(), self.loads.queues())
         loads = self.loads.snapshots()
-        return snapshots.of_living(live, self.watch.sampler, queues, loads, self._document.dirty, leftovers)
+        shown = snapshots.of_living(live, self.watch.sampler, queues, loads, self._document.dirty, leftovers)
+        return replace(shown, faults=self.faults.records())
 
     def record(self) -> Record | None:
         """What is recorded of it; None before anything is. From any thread."""
@@ -105,14 +120,15 @@ class Run:
         live.when(settled, tell)
 
     def stop(self, how: StopHow, done: Future[str], then: Callable[[], None]) -> None:
-        """Stop everything, loads first; `then` runs in the loop when nothing is left."""
+        """Stop everything, loads and faults first; `then` runs in the loop when nothing is left."""
         began = time.time()
         live = self.live
         self.loads.cancel_all()
         if how is StopHow.KILL:
+            self.faults.let_go()
             live.kill_everything()
         else:
-            live.stop(how)
+            self.faults.end_all(then=lambda: live.stop(how))
 
         def stopped() -> None:
             then()
@@ -141,8 +157,13 @@ class Run:
             else:
                 done.set_result(f"{name} was restarted; it {service.detail}.")
 
+        def settled() -> bool:
+            if service.state is State.STOPPED:
+                return not service.starts_again
+            return service.starts > starts and service.state is not State.STARTING
+
         service.restart(how)
-        self.live.when(lambda: service.starts > starts and service.state is not State.STARTING, tell)
+        self.live.when(settled, tell)
 
     def send_signal(self, name: str, number: int, signal_name: str, pid: int | None) -> str:
         """Signal a service's main process (KILL: its group), or a pool process; what was done."""
@@ -167,6 +188,7 @@ class Run:
 
         def end() -> None:
             self.watch.stop()
+            self.faults.close()
             self._close_record()
 
         threading.Thread(target=end, name="run-end", daemon=True).start()
@@ -175,6 +197,7 @@ class Run:
         """End its threads and its generators, and wait for them. Not from the loop's thread."""
         self.loads.close()
         self.watch.stop()
+        self.faults.close()
         self.live.close()
         self._close_record()
 

@@ -139,9 +139,10 @@ class Desk(Protocol):
     def forecast(self, fault: FaultSpec) -> Forecast:
         """What that fault would do to the tasks of this moment; cheap, changes nothing."""
 
-    def inject(self, fault: FaultSpec) -> Future[int]:
+    def inject(self, fault: FaultSpec, by_drill: bool = False) -> Future[int]:
         """Do it; ends with its number when it has landed, with DeskError when it missed or cannot be done.
 
+        `by_drill`: the drill does it, not a person; its record says so.
         The snapshot's `faults` tell how it goes on. One that lasts is undone by itself after its seconds.
         """
 

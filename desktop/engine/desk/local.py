@@ -252,7 +252,7 @@ class LocalDesk(
             heard=self._tell,
             changed=self._write_session,
         )
-        self._run = run = Run(live, guard, self._document)
+        self._run = run = Run(live, guard, self._document, foresee=self._foresee, changed=self._changed)
         self._write_session()
         return run
 

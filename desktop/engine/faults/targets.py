@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from desktop.engine.api import DeskError, FaultKind, FaultSpec, Pick, StackSnapshot, WorkerSnapshot
 from desktop.engine.faults.catalog import info_of
+from desktop.engine.observe.proc import alive
 from desktop.engine.stack.model import Pool
 
 _SHRINKS = frozenset({Pool.PREFORK, Pool.GEVENT, Pool.EVENTLET})
@@ -22,6 +23,23 @@ class Aim:
 
     worker: str
     pid: int | None = None  # of its pool process; None: the worker itself
+
+
+def of_the_living(snapshot: StackSnapshot) -> StackSnapshot:
+    """The same moment without processes that have died since: the recorder tells of those a little later."""
+    return replace(snapshot, workers=tuple(map(_living, snapshot.workers)))
+
+
+def _living(worker: WorkerSnapshot) -> WorkerSnapshot:
+    pid = worker.service.pid
+    if pid is None or not alive(pid):
+        service = replace(worker.service, pid=None)
+        return replace(worker, service=service, running=(), processes=())
+    if worker.spec.pool is not Pool.PREFORK:
+        return worker
+    running = tuple(task for task in worker.running if alive(task.pid))
+    processes = tuple(process for process in worker.processes if alive(process.pid))
+    return replace(worker, running=running, processes=processes)
 
 
 def choose(spec: FaultSpec, snapshot: StackSnapshot) -> tuple[Aim, ...]:

@@ -2,7 +2,8 @@
 
 Rules that came from measurements: output goes to a file, never to a pipe (an unread pipe freezes
 a Celery worker after some 250 tasks); a group is only ever sent SIGKILL (SIGTERM to the group
-destroys running tasks: Celery's pool processes take it as their own end).
+destroys running tasks: Celery's pool processes take it as their own end), but by the one fault that
+shows what such a SIGTERM does (`term_group`).
 """
 
 from __future__ import annotations
@@ -77,6 +78,11 @@ class ManagedProcess:
             os.killpg(self.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
+
+    def term_group(self) -> None:
+        """SIGTERM to the whole group, as many deployments send by mistake: only ever as a fault."""
+        if self.running:
+            os.killpg(self.pid, signal.SIGTERM)
 
     def reap(self, status: int | None = None) -> Outcome:
         """The outcome of this process, which has ended; what is left of its group is ended too.

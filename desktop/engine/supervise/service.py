@@ -116,6 +116,11 @@ class Service:
         """How it is being stopped, while it is."""
         return self._stopping
 
+    @property
+    def starts_again(self) -> bool:
+        """Whether it is started at once when it has stopped."""
+        return self._after_stop is not None
+
     # lights
 
     @property
@@ -155,9 +160,14 @@ class Service:
         self._set(State.STARTING, f"{self.name} was taken over from a panel that crashed")
         self._poll_ready()
 
-    def stop(self, how: StopHow) -> None:
-        """Stop it; what a person stopped stays stopped. A harder way may follow a softer one."""
+    def stop(self, how: StopHow, *, group: bool = False, then: Callable[[], None] | None = None) -> None:
+        """Stop it; what a person stopped stays stopped. A harder way may follow a softer one.
+
+        `group`: SIGTERM to the whole group, as a fault. `then` is called when it has stopped, unless another
+        stop follows.
+        """
         self._cancel_timer()
+        self._after_stop = then
         if self.process is None:
             if self.state is not State.STOPPED:
                 self._set(State.STOPPED, f"{self.name} stays stopped")
@@ -173,12 +183,14 @@ class Service:
             wait = f"waiting for {plural(running, 'task')}" if running and how is StopHow.WARM else "stopping"
             self._set(State.STOPPING, wait)
             self.thaw()
-            self.process.signal(self.stop_signal(how))
+            if group:
+                self.process.term_group()
+            else:
+                self.process.signal(self.stop_signal(how))
 
-    def restart(self, how: StopHow) -> None:
-        """Stop it, then start it."""
-        self._after_stop = self.start
-        self.stop(how)
+    def restart(self, how: StopHow, *, group: bool = False) -> None:
+        """Stop it, then start it; a stop that comes meanwhile wins."""
+        self.stop(how, group=group, then=self.start)
 
     def send(self, number: int) -> None:
         """Send a signal as a fault: the restart policy applies to what follows."""
