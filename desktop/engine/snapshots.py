@@ -72,6 +72,7 @@ def of_living(
         state=state,
         started_at=live.started_at if state is not StackState.STOPPED else None,
         broker=_broker(live, sampler),
+        relay=_service(live.relay, sampler) if live.relay is not None else None,
         web=_service(live.web, sampler) if live.web is not None else None,
         workers=workers,
         queues=queues_of(queues, sampler, workers, live.feed.told),

@@ -22,6 +22,7 @@ kind = "redis"
 port = 7001
 persistence = "append-only"
 results = true
+relay = true
 restart = "always"
 
 [celery]

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     """What a service is."""
 
     BROKER = "broker"
+    RELAY = "relay"  # between the workers and the broker, where their network can be broken
     WORKER = "worker"
     BEAT = "beat"
     WEB = "web"

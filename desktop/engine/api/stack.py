@@ -108,6 +108,7 @@ class StackSnapshot:
     state: StackState = StackState.STOPPED
     started_at: float | None = None
     broker: BrokerSnapshot | None = None
+    relay: ServiceSnapshot | None = None  # between the workers and the broker, with `[broker] relay = true`
     web: ServiceSnapshot | None = None
     workers: tuple[WorkerSnapshot, ...] = ()
     queues: tuple[QueueSnapshot, ...] = ()

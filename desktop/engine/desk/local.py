@@ -291,6 +291,7 @@ class LocalDesk(
             password=endpoint.password,
             services=tuple(live.registered()),
         )
+            relay_ports=live.relay.ports if live.relay is not None else {},
         try:
             self._session.write(record)
         except OSError as error:  # the disk is full: the stack goes on, and its next change is written again

@@ -30,7 +30,7 @@ from desktop.engine.stack.text import load, plain, read_text, too_deep
 __all__ = ["check_worker", "expand", "parse_stack", "read_stack", "shipped_stacks", "stack_text"]
 
 _ROOT = ("name", "app", "broker", "celery", "worker", "web")
-_BROKER = ("kind", "port", "persistence", "server", "results", "restart")
+_BROKER = ("kind", "port", "persistence", "server", "results", "relay", "restart")
 _WEB = ("kind", "port", "restart")
 _MOST_WORKERS = 50
 _LATER = {
@@ -133,6 +133,7 @@ def _broker(reader: Reader, data: Mapping[str, Any], folder: Folder) -> BrokerSp
         persistence=reader.take(table, path, "persistence", values.member(Persistence), Persistence.NONE),
         server=reader.take(table, path, "server", folder.program, None),
         results=reader.take(table, path, "results", values.flag, False),
+        relay=reader.take(table, path, "relay", values.flag, False),
         restart=reader.take(table, path, "restart", values.member(Restart), Restart.ON_FAILURE),
     )
 

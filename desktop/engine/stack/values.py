@@ -14,7 +14,7 @@ from desktop.engine.stack.problems import Fault, WrongError, did_you_mean, kind_
 E = TypeVar("E", bound=StrEnum)
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-RESERVED_NAMES = frozenset({"broker", "beat", "web"})
+RESERVED_NAMES = frozenset({"broker", "relay", "beat", "web"})
 # What kombu's Redis transport keeps under these names is no list, so a queue of that name breaks it
 # (kombu/transport/redis.py: unacked_key, unacked_index_key, unacked_mutex_key, keyprefix_queue).
 _KOMBU_KEYS = frozenset({"unacked", "unacked_index", "unacked_mutex"})

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from desktop.engine.api import (
 from desktop.engine.observe.logfiles import last_lines, prune, rotate
 from desktop.engine.record.client import Recorder
 from desktop.engine.record.told import WorkerTold
+from desktop.engine.relay.service import NAME as RELAY
+from desktop.engine.relay.service import RelayService
 from desktop.engine.stack.document import Document
 from desktop.engine.stack.model import StackSpec, WorkerSpec
 from desktop.engine.supervise import broker as brokers
@@ -98,8 +101,9 @@ class LiveStack:
         self.web = WebService(self, spec.web) if spec.web is not None else None
         if self.web is not None and not self.web.port:
             self.web.port = free_port()
+        self.relay = RelayService(self) if spec.broker.relay else None
         self.workers: dict[str, WorkerService] = {w.name: WorkerService(self, w) for w in spec.workers}
-        self._to_start = [service for service in self.services() if service is not self.broker]
+        self._to_start = [s for s in self.services() if s not in (self.broker, self.relay)]
 
     def _recorder(self) -> Recorder:
         texts = [[self.started_at, self._document.kept_text()]]
@@ -117,9 +121,9 @@ class LiveStack:
         return self._document.spec
 
     def services(self) -> tuple[Service, ...]:
-        """Broker first."""
-        web = (self.web,) if self.web is not None else ()
-        return (self.broker, *web, *self.workers.values())
+        """Broker first, and what leads to it."""
+        between = [service for service in (self.relay, self.web) if service is not None]
+        return (self.broker, *between, *self.workers.values())
 
     def service(self, name: str) -> Service:
         """By name. Raises DeskError."""
@@ -131,7 +135,7 @@ class LiveStack:
 
     def emit(self, event: ServiceEvent) -> None:
         self._heard(event)
-        if event.service == "broker" and event.state is State.READY:
+        if event.service in ("broker", RELAY) and event.state is State.READY:
             self._broker_is_ready()
         for done, then in list(self._waiters):
             if done():
@@ -162,9 +166,18 @@ class LiveStack:
         return self.web.url if self.web is not None else ""
 
     def broker_ready_since(self) -> float | None:
-        if self.broker.state is not State.READY:
+        way = [service for service in (self.broker, self.relay) if service is not None]
+        if any(service.state is not State.READY for service in way):
             return None
-        return time.monotonic() - (time.time() - self.broker.since)
+        return time.monotonic() - (time.time() - max(service.since for service in way))
+
+    def way_to_broker(self, worker: str) -> brokers.Endpoint | None:
+        if self.relay is None or self.endpoint is None:
+            return self.endpoint
+        return replace(self.endpoint, port=self.relay.port_of(worker))
+
+    def network_of(self, worker: str) -> str:
+        return self.relay.text_of(worker) if self.relay is not None else ""
 
     # start and stop
 
@@ -175,6 +188,9 @@ class LiveStack:
         if self.web is not None:
             self._to_start.remove(self.web)
             self.web.start()
+        if self.relay is not None:
+            self.relay.keep_ports(self.workers, {})
+            self.relay.start()
         self.broker.start()
 
     def adopt(self, record: Record) -> None:
@@ -183,6 +199,9 @@ class LiveStack:
         self.loop.later(TICK, self._tick)
         self._to_start.clear()
         living = {service.name: service for service in record.services if service.alive}
+        if self.relay is not None:
+            left = living.pop(RELAY, None)
+            self.relay.take_over(record.relay_ports, left.pid if left is not None else None)
         for service in self.services():
             found = living.get(service.name)
             if found is not None:
@@ -190,6 +209,8 @@ class LiveStack:
                 service.adopt(process, found.starts, Path(found.log_file))
 
     def _broker_is_ready(self) -> None:
+        if self.broker_ready_since() is None:
+            return
         while self._to_start:
             self._to_start[0].start()
             self._to_start.pop(0)
@@ -241,8 +262,9 @@ class LiveStack:
         self.when(lambda: all(worker.process is None for worker in workers), self._stop_rest)
 
     def _stop_rest(self) -> None:
-        if self.web is not None:
-            self.web.stop(StopHow.WARM)
+        for service in (self.web, self.relay):
+            if service is not None:
+                service.stop(StopHow.WARM)
         if self.broker.process is not None and self.broker.state is not State.STOPPING:
             self.broker.stop(StopHow.WARM)
             self.loop.later(5.0, self._kill_broker)
@@ -271,6 +293,8 @@ class LiveStack:
     def close(self) -> None:
         """Let go of threads; the processes have ended. From any thread but the loop's."""
         self.feed.stop()
+        if self.relay is not None:
+            self.relay.close()
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -311,9 +335,11 @@ class LiveStack:
             self.feed.broker(self.endpoint.url, options if isinstance(options, Mapping) else {})
 
     def broker_health(self, now: float) -> None:
-        """A PONG every two seconds."""
+        """A PONG every two seconds, and the same of the relay."""
         if now - self._last_ping >= PING_EVERY:
             self.broker.look_at_health()
+        if self.relay is not None:
+            self.relay.look_at_health()
 
     def _ping_all(self, nodes: list[str]) -> None:
         if not nodes:
@@ -374,6 +400,8 @@ class LiveStack:
         """A worker that is stopped leaves the stack."""
         self._document.remove_worker(name)
         del self.workers[name]
+        if self.relay is not None:
+            self.relay.forget(name)
         self._new_text()
         self.changed()
 

@@ -8,12 +8,14 @@ shows what such a SIGTERM does (`term_group`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from desktop.engine.observe.proc import alive, start_time
 from desktop.engine.supervise.outcome import Outcome
@@ -37,30 +39,52 @@ class ManagedProcess:
         cwd: Path,
         log_file: Path,
         stdin: bytes | None = None,
+        talks: bool = False,
     ) -> ManagedProcess:
-        """Start `argv`; raises OSError when the program or the folder is not there."""
+        """Start `argv`; raises OSError when the program or the folder is not there.
+
+        `talks`: its standard input stays open for `say`, and its output is not for the log but for a reader
+        of `stdout`, who must read it.
+        """
         with open(log_file, "ab", buffering=0) as out:
             child = subprocess.Popen(
                 list(argv),
                 env=dict(env),
                 cwd=cwd,
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE if talks or stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else out,
+                stderr=out,
                 start_new_session=True,
             )
-        if stdin is not None and child.stdin is not None:
-            try:
-                child.stdin.write(stdin)
-                child.stdin.close()
-            except BrokenPipeError:
-                pass  # it died at once: the exit tells why
-        return cls(child.pid, time.time(), child)
+        process = cls(child.pid, time.time(), child)
+        if stdin is not None:
+            process.say(stdin)
+        if not talks:
+            process.hang_up()
+        return process
 
     @classmethod
     def adopt(cls, pid: int, started_at: float) -> ManagedProcess:
         """Take over a process that is not our child."""
         return cls(pid, started_at, None)
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """What it says, where it talks."""
+        return self._child.stdout if self._child is not None else None
+
+    def say(self, line: bytes) -> None:
+        """Write to its standard input; one that has ended does not hear it, and its exit tells why."""
+        if self._child is not None and self._child.stdin is not None and not self._child.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._child.stdin.write(line)
+                self._child.stdin.flush()
+
+    def hang_up(self) -> None:
+        """End its standard input."""
+        if self._child is not None and self._child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._child.stdin.close()
 
     @property
     def running(self) -> bool:
@@ -91,6 +115,7 @@ class ManagedProcess:
         """
         ran = time.time() - self.started_at
         self.kill_group()
+        self.hang_up()
         if self._child is not None:
             return Outcome.of_returncode(self._child.wait(), ran)
         if status is None:

@@ -41,6 +41,7 @@ class Launch:
     env: Mapping[str, str]
     cwd: Path
     stdin: bytes | None = None
+    talks: bool = False  # standard input and output are pipes: `process_started` must read the latter
 
 
 class Context(Protocol):
@@ -103,6 +104,9 @@ class Service:
     def running_tasks(self) -> int:
         """How many tasks its process runs now."""
         return 0
+
+    def process_started(self) -> None:
+        """Called once for each start of its process."""
 
     def process_ended(self, outcome: Outcome) -> None:
         """Called once for each end of its process."""
@@ -218,13 +222,19 @@ class Service:
         try:
             launch = self.launch()
             self.process = ManagedProcess.start(
-                launch.argv, env=launch.env, cwd=launch.cwd, log_file=self.log_file, stdin=launch.stdin
+                launch.argv,
+                env=launch.env,
+                cwd=launch.cwd,
+                log_file=self.log_file,
+                stdin=launch.stdin,
+                talks=launch.talks,
             )
         except Exception as error:  # OSError, DeskError: told, and then the policy decides
             self.process = None
             self._set(State.EXITED, f"{self.name} could not be started: {error}")
             self._by_policy(clean=False)
             return
+        self.process_started()
         self._watch_process()
         self.restate()
         self.context.mark(Mark(time.time(), MarkKind.STARTED, self.name, f"{self.name} started{self._nth()}"))

@@ -54,7 +54,13 @@ class StackContext(Context, Protocol):
         """Where the slow web server listens; empty without one."""
 
     def broker_ready_since(self) -> float | None:
-        """Since when the broker answers; None while it does not."""
+        """Since when workers may reach the broker; None while they cannot (a broken network apart)."""
+
+    def way_to_broker(self, worker: str) -> brokers.Endpoint | None:
+        """Where this worker finds the broker: at its own address, or at that of the relay."""
+
+    def network_of(self, worker: str) -> str:
+        """What is done to its network, for people: "is cut"; "" when nothing is."""
 
 
 def base_env(session_id: str) -> dict[str, str]:
@@ -217,8 +223,9 @@ class WorkerService(Service):
     def launch(self) -> Launch:
         context = self.stack_context
         stack = context.spec()
+        way = context.way_to_broker(self.name)
         env = {
-            **app_env(stack, self.spec, context.session_id, context.endpoint, context.slow_http_url()),
+            **app_env(stack, self.spec, context.session_id, way, context.slow_http_url()),
             "CELERY_DESK_LEDGER": str(context.run_folder / "ledger"),
             "CELERY_DESK_SERVICE": self.name,
             "CELERY_DESK_START": str(self.starts),
@@ -277,6 +284,8 @@ class WorkerService(Service):
                 f"{self.name} does not answer while it computes: {self.spec.pool} runs tasks in the main "
                 f"process ({plural(self.running_tasks(), 'task')} now). Its probe still writes; it is alive"
             )
+        if network := self.stack_context.network_of(self.name):
+            return f"{self.name} is alive, but does not answer: its network to the broker {network}"
         return f"{self.name} is alive, but has not answered for {SILENT_AFTER:g} s"
 
     def running_tasks(self) -> int:

@@ -53,6 +53,7 @@ class Record:
     port: int = 0
     password: str = ""
     services: tuple[Registered, ...] = ()
+    relay_ports: Mapping[str, int] = field(default_factory=dict)  # by worker, in a stack with a relay
 
     @property
     def broker_url(self) -> str:
