@@ -45,7 +45,7 @@ def test_every_key_is_read() -> None:
     assert stack == StackSpec(
         name="every",
         app=AppSpec("shop.celery:app", env={"SHOP": "1", "EMPTY": ""}),
-        broker=BrokerSpec("redis", 7001, Persistence.APPEND_ONLY, None, True, Restart.ALWAYS),
+        broker=BrokerSpec("redis", 7001, Persistence.APPEND_ONLY, None, True, True, Restart.ALWAYS),
         celery={
             "task_acks_late": True,
             "worker_prefetch_multiplier": 2,
