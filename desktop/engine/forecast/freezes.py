@@ -1,0 +1,76 @@
+"""Forecasts of what stands still for a while: a worker's main process."""
+
+from __future__ import annotations
+
+from desktop.engine.api import Count, FaultSpec
+from desktop.engine.faults.catalog import seconds_of
+from desktop.engine.forecast import rules
+from desktop.engine.forecast.draft import Draft
+from desktop.engine.forecast.reach import Reach
+from desktop.engine.forecast.rules import Fate
+from desktop.engine.forecast.situation import SWEEPING, Situation, WorkerSituation
+from desktop.engine.forecast.words import running_tasks, timeout_text
+from desktop.engine.forecast.workers import Workers, held, reached
+from desktop.engine.stack.model import Pool
+
+
+def freeze(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
+    """SIGSTOP to the main process of each, SIGCONT after the fault's seconds."""
+    names = frozenset(one.name for one in workers)
+    seconds = seconds_of(spec)
+    for worker in workers:
+        reach = reached(draft, worker)
+        if reach.running.most:
+            draft.first(_stands(worker, reach.running))
+        twice = _delivered_twice(draft.situation, worker, names, seconds)
+        _frozen(draft, worker, reach, twice)
+
+
+def _stands(worker: WorkerSituation, running: Count) -> str:
+    who = running_tasks(running)
+    one = running == Count(1, 1)
+    if worker.pool is Pool.PREFORK:
+        return f"The main process stands still; {who} {'goes' if one else 'go'} on in the pool processes."
+    return f"{who} {'stands' if one else 'stand'} still until SIGCONT."
+
+
+def _delivered_twice(
+    situation: Situation, worker: WorkerSituation, frozen: frozenset[str], seconds: float | None
+) -> bool | None:
+    """Whether what it holds is delivered to another worker meanwhile; None: the moment decides.
+
+    At its end a worker with an event loop looks itself, and gives back what is past the timeout.
+    """
+    settings = situation.settings
+    others = any(
+        one.consumes and one.pool in SWEEPING and one.name not in frozen for one in situation.workers
+    )
+    if not others and worker.pool not in SWEEPING:
+        return False
+    if seconds is None:
+        return None
+    if worker.held_since is not None and situation.t - worker.held_since + seconds < settings.timeout:
+        return False
+    if seconds > settings.timeout + settings.sweep + 1.0 and others:
+        return True
+    return None
+
+
+def _frozen(draft: Draft, worker: WorkerSituation, reach: Reach, twice: bool | None) -> None:
+    settings = draft.situation.settings
+    unacked = settings.late or worker.pool is Pool.SOLO
+    if not twice and twice is not None:
+        draft.rule(rules.FREEZE_SHORT)
+        draft.becomes((Fate.FINISHES, rules.FREEZE_SHORT), "running", reach.running)
+        draft.becomes((Fate.FINISHES, rules.FREEZE_SHORT), "reserved", reach.held)
+        return
+    law = (Fate.TWICE if twice else Fate.MAYBE_AGAIN, rules.FREEZE_LONG)
+    if unacked:
+        draft.becomes(law, "running", reach.running)
+    held(draft, law, reach)
+    draft.back_after = settings.timeout
+    if twice is None:
+        draft.unsure(
+            f"What was delivered to it more than {timeout_text(settings.timeout)} ago (visibility timeout) "
+            "may be given to another worker meanwhile, and run here too."
+        )

@@ -1,0 +1,108 @@
+"""Forecasts of what is done to tasks, pools, logs and the network."""
+
+from __future__ import annotations
+
+from desktop.engine.api import Count, FaultKind, FaultSpec
+from desktop.engine.faults.catalog import option, seconds_of
+from desktop.engine.forecast import rules
+from desktop.engine.forecast.brokers import connection_lost
+from desktop.engine.forecast.draft import Draft, exactly
+from desktop.engine.forecast.restoring import restoring
+from desktop.engine.forecast.rules import Fate
+from desktop.engine.forecast.situation import WorkerSituation
+from desktop.engine.forecast.workers import Workers, held, reached, warm
+from desktop.engine.stack.model import Pool, Restart
+
+
+def poison(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
+    """Tasks that end the process they run in, sent to the first queue of each target."""
+    count = int(option(spec, "count"))
+    settings = draft.situation.settings
+    back = tuple(one.name for one in workers if one.restart is not Restart.NEVER)
+    draft.restoring = restoring(draft.situation, tuple(workers), restarted=back)
+    for worker in workers:
+        reach = reached(draft, worker)
+        if worker.pool is Pool.PREFORK:
+            _poisoned_process(draft, count)
+            continue
+        law = rules.KILLED[worker.pool][settings.late]
+        maybe = Fate.MAYBE_LOST if law[0] is Fate.LOST else Fate.MAYBE_AGAIN
+        draft.rule(rules.POISON_WORKER)
+        draft.becomes((maybe, law[1]), "running", Count(0, reach.running.most + reach.held.most))
+        draft.quietly((Fate.MAYBE_BACK, rules.KILLED_HELD[1]), "reserved", Count(0, reach.held.most))
+        draft.note(
+            f"On {worker.pool.value} a task that ends its process ends the worker: everything that it runs "
+            "then shares the fate of a kill."
+        )
+        draft.unsure("Whether they run before or after the poison cannot be told.")
+
+
+def _poisoned_process(draft: Draft, count: int) -> None:
+    settings = draft.situation.settings
+    fate, rule = rules.worker_lost(settings.late, settings.reject_lost, settings.retry_lost)
+    draft.rule(rules.POISON_PREFORK, rule)
+    told = {
+        Fate.FAILS: "fail with WorkerLostError",
+        Fate.RETRIED: "are retried until they have failed for good",
+    }.get(fate, "come back and end the next process, again and again")
+    who = "1 poison task" if count == 1 else f"{count:,} poison tasks"
+    draft.note(f"The pool processes that run the {who} die and are replaced; the {who} {told}.")
+
+
+def hog(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
+    """Tasks that keep memory: the tasks within reach only have less of it."""
+    draft.rule(rules.HOG)
+    most = int(option(spec, "count")) * int(option(spec, "megabytes"))
+    for worker in workers:
+        _untouched(draft, worker, rules.HOG)
+        if worker.max_memory:
+            draft.note(f"A pool process over {worker.max_memory:,} KiB is replaced after its task.")
+    draft.note(f"Up to {most:,} MB more are taken, at most {int(option(spec, 'cap')):,} MB by one process.")
+
+
+def shrink(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
+    """Fewer processes or greenlets."""
+    for worker in workers:
+        left = max(1, worker.size - int(option(spec, "by")))
+        _untouched(draft, worker, rules.SHRINK)
+        draft.note(f"{worker.name} goes from {worker.size} to {left}; what runs is not cut off.")
+
+
+def node_name(draft: Draft, workers: Workers) -> None:
+    """A second worker under the name of each."""
+    for worker in workers:
+        _untouched(draft, worker, rules.NODE_NAME)
+        draft.note(f"Two workers answer to the name of {worker.name}: commands to it reach both.")
+
+
+def disk_full(draft: Draft, workers: Workers) -> None:
+    """A warm restart with a log that cannot be written."""
+    warm(draft, workers)
+    draft.rule(rules.DISK_FULL)
+    draft.note("Log lines are missing; tasks run all the same.")
+
+
+def network(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
+    """What the relay does between workers and broker."""
+    if spec.kind is FaultKind.CUT:
+        connection_lost(draft, [one.name for one in workers])
+        return
+    seconds, settings = seconds_of(spec), draft.situation.settings
+    rule = rules.HALF_OPEN if spec.kind is FaultKind.HALF_OPEN else rules.SLOW
+    long = spec.kind is FaultKind.HALF_OPEN and (seconds is None or seconds > settings.timeout)
+    for worker in workers:
+        if not long:
+            _untouched(draft, worker, rule)
+            continue
+        reach = reached(draft, worker)
+        law = (Fate.MAYBE_AGAIN, rule)
+        draft.becomes(law if settings.late else (Fate.FINISHES, rule), "running", reach.running)
+        held(draft, law, reach)
+        draft.unsure("Longer than the visibility timeout: what it holds may be given to another worker.")
+
+
+def _untouched(draft: Draft, worker: WorkerSituation, rule: str) -> None:
+    """Within reach, and nothing happens to it."""
+    reach = reached(draft, worker)
+    draft.becomes((Fate.FINISHES, rule), "running", exactly(reach.running.most))
+    draft.rule(rule)

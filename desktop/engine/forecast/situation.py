@@ -1,0 +1,229 @@
+"""What a forecast needs of a moment: who runs and holds what, and the settings that decide its fate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from desktop.engine.api import (
+    Light,
+    LoadState,
+    PoolProcess,
+    RunningTask,
+    StackSnapshot,
+    StackState,
+    State,
+    WorkerSnapshot,
+)
+from desktop.engine.stack.model import Persistence, Pool, Restart
+
+# kombu/transport/redis.py, Channel: visibility_timeout, unacked_restore_interval, unacked_restore_throttle
+_VISIBILITY_TIMEOUT = 3600.0
+_RESTORE_INTERVAL = 10.0
+_RESTORE_THROTTLE = 10
+# app/task.py: Task.default_retry_delay
+RETRY_DELAY = 180.0
+# A snapshot is at most 0.05 s old, the recorder tells every 0.1 s, the probes tell of the pool every 0.25 s.
+SNAPSHOT_LAG = 0.35
+# Between the end of a task and the start of the next one a pool slot is empty for some milliseconds: it is
+# not worth a word where tasks take longer than this.
+LONG_TASK = 0.5
+# Pools whose event loop looks for what is past the visibility timeout. Greenlets never do while they run.
+SWEEPING = frozenset({Pool.PREFORK, Pool.THREADS, Pool.SOLO})
+_NOT_CONSUMING = frozenset({State.EXITED, State.BACKING_OFF, State.CRASH_LOOP, State.STOPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Celery's settings that decide the fate of a task, with Celery's own defaults.
+
+    Of the stack's [celery] table: an app may say otherwise for single tasks, or in its own configuration.
+    """
+
+    late: bool = False  # task_acks_late
+    reject_lost: bool = False  # task_reject_on_worker_lost
+    retry_lost: bool = False  # task_retry_on_worker_lost
+    soft: float = 0.0  # worker_soft_shutdown_timeout; 0: none
+    cancel_on_loss: bool = False  # worker_cancel_long_running_tasks_on_connection_loss
+    timeout: float = _VISIBILITY_TIMEOUT
+    sweep: float = _RESTORE_INTERVAL * _RESTORE_THROTTLE  # seconds between two looks for what is past it
+
+    @classmethod
+    def of(cls, celery: Mapping[str, Any]) -> Settings:
+        """From a [celery] table."""
+        options = celery.get("broker_transport_options") or {}
+        interval = float(options.get("unacked_restore_interval", _RESTORE_INTERVAL))
+        throttle = int(options.get("unacked_restore_throttle", _RESTORE_THROTTLE))
+        return cls(
+            late=bool(celery.get("task_acks_late", False)),
+            reject_lost=bool(celery.get("task_reject_on_worker_lost", False)),
+            retry_lost=bool(celery.get("task_retry_on_worker_lost", False)),
+            soft=float(celery.get("worker_soft_shutdown_timeout", 0) or 0),
+            cancel_on_loss=bool(celery.get("worker_cancel_long_running_tasks_on_connection_loss", False)),
+            timeout=float(options.get("visibility_timeout", _VISIBILITY_TIMEOUT)),
+            sweep=(interval if interval > 0 else _RESTORE_INTERVAL) * (throttle or 1),
+        )
+
+    @property
+    def acks(self) -> str:
+        """As people say it, and as the rules are named."""
+        return "late" if self.late else "early"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSituation:
+    """One worker at this moment."""
+
+    name: str
+    pool: Pool = Pool.PREFORK
+    alive: bool = True  # it has a process
+    consumes: bool = True  # it takes messages: alive, not frozen, not stopping
+    frozen: bool = False
+    stopping: bool = False
+    running: tuple[RunningTask, ...] = ()
+    busy: int = 0
+    reserved: int = 0
+    scheduled: int = 0
+    size: int = 0  # of its pool
+    processes: tuple[PoolProcess, ...] = ()
+    queues: tuple[str, ...] = ("celery",)
+    restart: Restart = Restart.ON_FAILURE
+    autoscale: bool = False
+    time_limit: float | None = None
+    max_memory: int | None = None  # KiB for each pool process
+    held_since: float | None = None  # when the oldest message that it holds was delivered; None: not known
+    ends_per_second: float = 0.0  # tasks that end on it, of late
+
+    @property
+    def runs(self) -> int:
+        """How many tasks it runs: by the newer of two tellings."""
+        return max(len(self.running), self.busy)
+
+    @property
+    def held(self) -> int:
+        """Reserved and scheduled ones."""
+        return self.reserved + self.scheduled
+
+    @property
+    def comes_back(self) -> bool:
+        """The supervisor starts it again when it was killed."""
+        return self.restart is not Restart.NEVER
+
+    @property
+    def moves(self) -> int:
+        """How many of its tasks may end between what is known and the fault; 0 where that is unlikely."""
+        expected = self.ends_per_second * SNAPSHOT_LAG
+        return 0 if expected < 0.02 else math.ceil(expected + 2 * math.sqrt(expected))
+
+    @property
+    def task_seconds(self) -> float:
+        """How long a task of it takes on the mean; infinite where none ended of late."""
+        return self.runs / self.ends_per_second if self.ends_per_second > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A stack at one moment."""
+
+    t: float
+    settings: Settings = Settings()
+    workers: tuple[WorkerSituation, ...] = ()
+    waiting: Mapping[str, int] = field(default_factory=dict)  # messages in the broker, by queue
+    stranded: int = 0  # of dead workers, in the broker
+    sending: float = 0.0  # messages a second that a workload sends now
+    ends_per_second: float = 0.0
+    running: bool = True  # the stack was started
+    broker_alive: bool = True
+    broker_ours: bool = True  # ours to break: started by us
+    persistence: Persistence = Persistence.NONE
+    results: bool = False  # task results are kept in the same broker
+    relay: bool = False
+    snapshot: StackSnapshot | None = None  # what it was drawn from: targets are chosen from it
+
+    def worker(self, name: str) -> WorkerSituation | None:
+        """The worker of that name."""
+        return next((one for one in self.workers if one.name == name), None)
+
+    @property
+    def alive(self) -> tuple[WorkerSituation, ...]:
+        """Workers that have a process."""
+        return tuple(one for one in self.workers if one.alive)
+
+    @property
+    def arrivals(self) -> int:
+        """How many messages a workload may send between what is known and the fault."""
+        expected = self.sending * SNAPSHOT_LAG
+        return math.ceil(expected + 2 * math.sqrt(expected)) if expected >= 0.02 else 0
+
+    @property
+    def all_waiting(self) -> int:
+        """In the broker, over all queues."""
+        return sum(self.waiting.values())
+
+    def others(self, worker: WorkerSituation, without: frozenset[str] = frozenset()) -> bool:
+        """Whether another living worker consumes one of its queues."""
+        return any(
+            one.consumes and one.name != worker.name and set(one.queues) & set(worker.queues)
+            for one in self.workers
+            if one.name not in without
+        )
+
+
+def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
+    """The moment as a forecast needs it. `now` is seconds since the epoch."""
+    spec = snapshot.spec
+    broker = snapshot.broker
+    busy = sum(max(len(one.running), one.busy) for one in snapshot.workers)
+    rate = snapshot.totals.per_second
+    sending = sum(one.rate for one in snapshot.loads if one.state is LoadState.SENDING)
+    return Situation(
+        t=now,
+        settings=Settings.of(spec.celery),
+        workers=tuple(_worker(one, rate / busy if busy else 0.0) for one in snapshot.workers),
+        waiting={queue.name: queue.waiting for queue in snapshot.queues},
+        stranded=sum(queue.stranded for queue in snapshot.queues),
+        sending=sending,
+        ends_per_second=rate,
+        running=snapshot.state is not StackState.STOPPED or bool(snapshot.attached),
+        broker_alive=bool(broker and broker.service.state.alive),
+        broker_ours=not snapshot.attached,
+        persistence=spec.broker.persistence,
+        results=spec.broker.results,
+        relay=spec.broker.relay,
+        snapshot=snapshot,
+    )
+
+
+def worker_situation(worker: WorkerSnapshot) -> WorkerSituation:
+    """One worker by itself, where nothing is known of the rest of its stack."""
+    return _worker(worker, 0.0)
+
+
+def _worker(worker: WorkerSnapshot, rate_of_one: float) -> WorkerSituation:
+    service, spec = worker.service, worker.spec
+    alive = service.pid is not None and service.state not in _NOT_CONSUMING
+    frozen = service.process is Light.FROZEN
+    stopping = service.state is State.STOPPING
+    runs = max(len(worker.running), worker.busy)
+    return WorkerSituation(
+        name=worker.name,
+        pool=spec.pool,
+        alive=alive,
+        consumes=alive and not frozen and not stopping,
+        frozen=frozen,
+        stopping=stopping,
+        running=worker.running,
+        busy=worker.busy,
+        reserved=worker.reserved,
+        scheduled=worker.scheduled,
+        size=worker.pool_size,
+        processes=worker.processes,
+        queues=worker.queues or spec.queues,
+        restart=spec.restart,
+        autoscale=spec.autoscale is not None,
+        time_limit=spec.time_limit,
+        max_memory=spec.max_memory_per_child,
+        ends_per_second=rate_of_one * runs,
+    )

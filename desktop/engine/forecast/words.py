@@ -1,0 +1,91 @@
+"""Words of forecasts and kill menus: what becomes of so many tasks, as a sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from desktop.engine.api import Count
+from desktop.engine.forecast.rules import Fate
+from desktop.engine.forecast.situation import RETRY_DELAY, Settings
+from desktop.engine.supervise.outcome import duration
+
+RUNNING = "running task"
+PHRASES = {
+    Fate.LOST: "will be lost ({acks})",
+    Fate.MAYBE_LOST: "may be lost: the moment decides",
+    Fate.FAILS: "will end as a failure and not run again",
+    Fate.ACKED: "will be cut off and lost, though acks are late: Celery acknowledges them",
+    Fate.AGAIN: "will be cut off and run again at once, on any worker ({acks})",
+    Fate.MAYBE_AGAIN: "may run twice: the moment decides",
+    Fate.TWICE: "will run twice",
+    Fate.LATER: "will be cut off and run again: they {back}",
+    Fate.TWICE_LATER: "will run twice: their messages {back}",
+    Fate.RETRIED: f"will be cut off and retried after their retry delay ({RETRY_DELAY:g} s by default)",
+    Fate.BACK: "go back to the queue at once",
+    Fate.BACK_LATER: "{back}",
+    Fate.MAYBE_BACK: "may be delivered again: the moment decides",
+    Fate.GONE: "will be lost: their messages are gone",
+    Fate.MAYBE_GONE: "may be lost: the moment decides whether their messages are saved",
+}
+_OF_ONE = (
+    ("they come", "it comes"),
+    ("their messages come", "its message comes"),
+    ("their messages are", "its message is"),
+    ("their retry", "its retry"),
+    ("acknowledges them", "acknowledges it"),
+    ("come back", "comes back"),
+    ("go back", "goes back"),
+    ("go on", "goes on"),
+)
+
+
+def number(count: Count) -> str:
+    """`2`, `0 to 2`, `1,000 or more`."""
+    if count.exact:
+        return f"{count.most:,}"
+    return f"{count.least:,} to {count.most:,}"
+
+
+def running_tasks(count: Count) -> str:
+    """`2 running tasks`."""
+    return f"{number(count)} running task{'' if count == Count(1, 1) else 's'}"
+
+
+def held_tasks(reserved: Count, scheduled: int) -> str:
+    """`6 reserved and 1 scheduled`."""
+    parts = [f"{number(reserved)} reserved"] if reserved.most else []
+    parts += [f"{scheduled:,} scheduled"] if scheduled else []
+    return " and ".join(parts)
+
+
+def for_one(text: str) -> str:
+    """The same said of a single task."""
+    for many, one in _OF_ONE:
+        text = text.replace(many, one)
+    return text
+
+
+def told(fate: Fate, subject: str, count: Count, settings: Settings, back: str = "") -> str:
+    """What becomes of `count` tasks, whose subject is `2 running tasks`; without its full stop."""
+    text = PHRASES[fate].format(acks=f"acks {settings.acks}", back=back)
+    return f"{subject} {for_one(text) if count == Count(1, 1) else text}"
+
+
+def timeout_text(seconds: float) -> str:
+    """`3,600 s`, `2.5 s`."""
+    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:g} s"
+
+
+def come_back(after: float, settings: Settings, who: str) -> str:
+    """`come back after 58 min 12 s (visibility timeout 3,600 s), at the earliest when w2 polls`."""
+    timeout = timeout_text(settings.timeout)
+    if after >= settings.timeout:
+        return f"come back after the visibility timeout, {timeout}, at the earliest {who}"
+    return f"come back after {duration(after)} (visibility timeout {timeout}), at the earliest {who}"
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """`w1`, `w1 and w2`, `w1, w2 and w3`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {last} {names[-1]}"
