@@ -164,6 +164,55 @@ def load(**options: Any) -> None:
     sys.exit(run_load(**options))
 
 
+@cli.command()
+@click.argument("file", required=False)
+@click.option(
+    "--repeat", type=click.IntRange(1, 10_000), metavar="N", help="How often; each with the next seed."
+)
+@click.option("--seed", type=click.IntRange(min=0), metavar="S", help="Draws targets and moments.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Put each verdict there too, beside the run folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Each verdict as one JSON object a line.")
+@click.option("--list", "listed", is_flag=True, help="List the drills that ship, and your own.")
+@click.option(
+    "--leftovers",
+    type=click.Choice(["stop", "leave"]),
+    help="What to do with processes that a crashed panel left.  [default: refuse]",
+)
+def drill(
+    file: str | None,
+    repeat: int | None,
+    seed: int | None,
+    out: Path | None,
+    as_json: bool,
+    listed: bool,
+    leftovers: str | None,
+) -> None:
+    """Break a stack on purpose, and say what became of every task.
+
+    FILE is a drill file, or the name of one that ships. The exit code is 0 for PASS, 1 for FAIL, 2 for
+    UNKNOWN: a fault missed, or the stack did not come to rest. Ctrl-C halts it and undoes everything.
+
+    \b
+    Examples:
+      celery-desk drill --list
+      celery-desk drill kill-early
+      celery-desk drill ./my-drill.toml --repeat 50 --seed 7 --json
+    """
+    from desktop.commands.drill import DrillCommand, list_drills
+
+    if listed:
+        sys.exit(list_drills(as_json))
+    if file is None:
+        raise click.UsageError("Name a drill file; --list shows those that ship.")
+    command = DrillCommand(file, repeat=repeat, seed=seed, out=out, as_json=as_json, leftovers=leftovers)
+    sys.exit(command.run())
+
+
 @cli.command("open")
 @click.argument("run")
 @click.option("--page", metavar="NAME", hidden=True, help="The page to open first.")

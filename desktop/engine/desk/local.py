@@ -88,7 +88,7 @@ class LocalDesk(
         with self._lock:
             known, changes = self._snapshot, self._changes
             if known is None or self._drawn_at != changes or time.time() - known.t > SNAPSHOT_AGE:
-                known = self._snapshot = self._draw()
+                known = self._snapshot = self._with_drill(self._draw())
                 self._drawn_at = changes
             return known
 
@@ -206,6 +206,7 @@ class LocalDesk(
         return done
 
     def _must_be_stopped(self, to_do: str) -> None:
+        self._must_not_drill(to_do)
         if (attached := self.attached) is not None:
             address = attached.live.endpoint.address
             raise DeskError(f"This desk is attached to {address}.", f"Detach to {to_do}.")
@@ -290,8 +291,8 @@ class LocalDesk(
             port=endpoint.port,
             password=endpoint.password,
             services=tuple(live.registered()),
-        )
             relay_ports=live.relay.ports if live.relay is not None else {},
+        )
         try:
             self._session.write(record)
         except OSError as error:  # the disk is full: the stack goes on, and its next change is written again
@@ -464,6 +465,7 @@ class LocalDesk(
         if self._closed:
             return
         self._closed = True
+        self._end_drill()
         try:
             self.stop(StopHow.KILL).result(timeout=CLOSE_LIMIT)
         except Exception:

@@ -1,0 +1,65 @@
+"""From what a repeat leaves to its verdict, written into its run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from desktop.engine.api import Account, DeskError, Verdict
+from desktop.engine.drills.round import DrillDesk, Found
+from desktop.engine.stack.secrets import without_secrets
+from desktop.engine.verdict.account import account_of
+from desktop.engine.verdict.judge import judge
+from desktop.engine.verdict.kept import write_verdict
+from desktop.engine.verdict.settled import settled_record
+
+
+def judge_round(desk: DrillDesk, found: Found) -> Verdict:
+    """The verdict; where the record cannot be read it is UNKNOWN, and says so."""
+    account, troubles = Account(), found.troubles
+    if found.folder is not None:
+        try:
+            account = _account(desk, found)
+        except DeskError as error:
+            troubles = (*troubles, f"The record cannot be read: {error}")
+    ended = time.time()
+    rested = found.rest_at is not None and not troubles
+    verdict = judge(
+        found.drill,
+        account,
+        (),
+        found.faults,
+        rested=rested,
+        why_not=troubles[0] if troubles else "",
+        halted=found.halted,
+        seed=found.seed,
+        began=found.began,
+        ended=ended,
+        run_folder=found.folder,
+        number=found.number,
+        settled_after=_between(found.load_ended, found.rest_at),
+        judged_in=_between(found.rest_at, ended),
+    )
+    return _kept(found, verdict)
+
+
+def _account(desk: DrillDesk, found: Found) -> Account:
+    record = settled_record(desk)
+    if record is None:
+        raise DeskError("There is none.", "")
+    return account_of(record, found.since)
+
+
+def _between(first: float | None, last: float | None) -> float | None:
+    return None if first is None or last is None else max(0.0, last - first)
+
+
+def _kept(found: Found, verdict: Verdict) -> Verdict:
+    """Written beside the record; where the disk is full the verdict says so, and is none the less."""
+    if found.folder is None:
+        return verdict
+    try:
+        write_verdict(found.folder, verdict, without_secrets(found.drill.text))
+    except DeskError as error:
+        return dataclasses.replace(verdict, reason=f"{verdict.reason} {error}")
+    return verdict
