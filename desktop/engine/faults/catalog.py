@@ -199,6 +199,8 @@ _BROKER = (
     ),
 )
 
+_WAY = _choice("way", "which way of the two; of both, each for itself", "both", "to-broker", "to-worker")
+
 _NETWORK = (
     FaultInfo(
         FaultKind.LATENCY,
@@ -211,7 +213,8 @@ _NETWORK = (
         undo="Everything passes at once again.",
         options=(
             _float("delay", 0.2, "how late each piece arrives", "s", high=60.0),
-            _float("jitter", 0.0, "by how much that varies, both ways", "s", high=60.0),
+            _float("jitter", 0.0, "by how much that varies, more and less", "s", high=60.0),
+            _WAY,
         ),
     ),
     FaultInfo(
@@ -243,7 +246,7 @@ _NETWORK = (
         lasts=True,
         seconds=10.0,
         undo="The line is as fast as before.",
-        options=(_float("rate", 20_000.0, "how much passes, each way", "bytes/s", low=1.0, high=1e9),),
+        options=(_float("rate", 20_000.0, "how much passes", "bytes/s", low=1.0, high=1e9), _WAY),
     ),
 )
 

@@ -123,11 +123,7 @@ class RelayService(Service):
         The future has the counters of the moment at which they were in force. Raises DeskError while the
         relay does not run. Conditions of several keys are in force together.
         """
-        if self.state is not State.READY:
-            raise DeskError(
-                f"The network cannot be changed: the relay is {self.state.value}.",
-                "Try again when it answers.",
-            )
+        self._must_answer()
         for worker, one in conditions.items():
             self._imposed.setdefault(worker, {})[key] = one
         return self._put(conditions)
@@ -140,6 +136,18 @@ class RelayService(Service):
             done.set_result(self.counters)
             return done
         return self._put(workers)
+
+    def count(self) -> Future[Counted]:
+        """The counters of this moment. Raises DeskError while the relay does not run."""
+        self._must_answer()
+        return self._ask("count")
+
+    def _must_answer(self) -> None:
+        if self.state is not State.READY:
+            raise DeskError(
+                f"The network cannot be looked at or changed: the relay is {self.state.value}.",
+                "Try again when it answers.",
+            )
 
     def conditions_of(self, worker: str) -> Conditions:
         """What its network is under now."""

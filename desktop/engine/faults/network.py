@@ -1,0 +1,139 @@
+"""Faults of the network between a worker and the broker, done by the relay of a stack that has one."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+from functools import partial
+
+from desktop.engine.api import DeskError, FaultKind, FaultSpec
+from desktop.engine.faults.catalog import option
+from desktop.engine.faults.ground import Doer, Ended, Ground, Landed
+from desktop.engine.faults.targets import Aim
+from desktop.engine.relay.conditions import Conditions, Counters, Way
+from desktop.engine.relay.service import Counted, RelayService
+from desktop.engine.supervise.outcome import plural
+
+PATIENCE = 3.0  # seconds; the relay answers within milliseconds
+STANDS_STILL = 0.05  # seconds for which nothing may have passed where nothing should
+
+_keys = itertools.count(1)
+
+Proof = Callable[[Counters, Counters], str]
+"""What was done to one worker, by its counters before and after; "" where it did not land."""
+
+
+def latency(ground: Ground, spec: FaultSpec, aims: tuple[Aim, ...]) -> Landed:
+    """Everything that passes arrives late, in its order; in force for the connections that there are."""
+    conditions = Conditions(
+        delay=float(option(spec, "delay")),
+        jitter=float(option(spec, "jitter")),
+        way=Way(option(spec, "way")),
+    )
+    return _impose(ground, aims, conditions, _has_connections)
+
+
+def slow(ground: Ground, spec: FaultSpec, aims: tuple[Aim, ...]) -> Landed:
+    """All connections of a worker share a slow line, one for each way."""
+    conditions = Conditions(rate=float(option(spec, "rate")), way=Way(option(spec, "way")))
+    return _impose(ground, aims, conditions, _has_connections)
+
+
+def cut(ground: Ground, _spec: FaultSpec, aims: tuple[Aim, ...]) -> Landed:
+    """Connections are reset and new ones refused; proved by the count of those that were reset."""
+    return _impose(ground, aims, Conditions(cut=True), _were_reset)
+
+
+def half_open(ground: Ground, _spec: FaultSpec, aims: tuple[Aim, ...]) -> Landed:
+    """Nothing passes over connections that stay; proved by counters that stand still."""
+    landed = _impose(ground, aims, Conditions(half_open=True), _has_connections)
+    before = _counted(ground, lambda relay: relay.count())
+    time.sleep(STANDS_STILL)
+    after = _counted(ground, lambda relay: relay.count())
+    for name in landed.targets:
+        if _bytes(before[name]) != _bytes(after[name]) or not after[name].connections:
+            assert landed.undo is not None
+            landed.undo(False)
+            raise DeskError(f"It did not land: bytes of {name} passed.", "Look at the log of the relay.")
+    return landed
+
+
+def _impose(ground: Ground, aims: tuple[Aim, ...], conditions: Conditions, proof: Proof) -> Landed:
+    names = tuple(aim.worker for aim in aims)
+    key = next(_keys)
+    before = _counted(ground, lambda relay: relay.count())
+    at = time.time()
+    after = _counted(ground, lambda relay: relay.impose(key, dict.fromkeys(names, conditions)))
+    parts = [proof(before[name], after[name]) for name in names]
+    missed = [name for name, part in zip(names, parts, strict=True) if not part]
+    if missed:
+        _counted(ground, lambda relay: relay.lift(key))
+        raise DeskError(
+            f"{' and '.join(missed)} had no connection to the broker that could be broken.",
+            "Wait until it answers.",
+        )
+    whom = ", ".join(f"{name} ({part})" for name, part in zip(names, parts, strict=True))
+    text = f"the network between the broker and {whom} {conditions.text}"
+    return Landed(at, names, text, undo=partial(_lift, ground, key, names, after))
+
+
+def _lift(ground: Ground, key: int, names: tuple[str, ...], landed: Counted, _stopping: bool) -> Ended:
+    passed = _passed_since(ground, names, landed)
+    at = time.time()
+    _counted(ground, lambda relay: relay.lift(key))
+    meanwhile = f"; {plural(passed, 'byte')} passed meanwhile" if passed is not None else ""
+    return Ended(at, f"the network of {' and '.join(names)} is as before{meanwhile}")
+
+
+def _passed_since(ground: Ground, names: tuple[str, ...], landed: Counted) -> int | None:
+    """Bytes; None where the relay cannot tell: it does not run, or was started again and counts anew."""
+    try:
+        now = _counted(ground, lambda relay: relay.count())
+    except DeskError:
+        return None
+    passed = sum(_bytes(now[name]) - _bytes(landed[name]) for name in names if name in now)
+    return passed if passed >= 0 else None
+
+
+def _were_reset(before: Counters, after: Counters) -> str:
+    count = after.reset - before.reset
+    return f"{plural(count, 'connection')} reset" if count else ""
+
+
+def _has_connections(_before: Counters, after: Counters) -> str:
+    return plural(after.connections, "connection") if after.connections else ""
+
+
+def _bytes(counters: Counters) -> int:
+    return counters.to_broker + counters.to_worker
+
+
+def _counted(ground: Ground, ask: Callable[[RelayService], Future[Counted]]) -> Counted:
+    """What the relay answers. Raises DeskError where there is none, or it does not."""
+    relay = relay_of(ground)
+    try:
+        return ground.in_loop(lambda: ask(relay)).result(PATIENCE)
+    except TooLate:
+        raise DeskError("The relay does not answer.", "Restart it, then try again.") from None
+
+
+def relay_of(ground: Ground) -> RelayService:
+    """The relay of the stack. Raises DeskError where it has none."""
+    relay = ground.live.relay
+    if relay is None:
+        raise DeskError(
+            "Breaking the network needs the relay, and this stack was started without one.",
+            "Set `relay = true` under [broker] and start the stack again.",
+        )
+    return relay
+
+
+DOERS: Mapping[FaultKind, Doer] = {
+    FaultKind.LATENCY: latency,
+    FaultKind.SLOW: slow,
+    FaultKind.CUT: cut,
+    FaultKind.HALF_OPEN: half_open,
+}
