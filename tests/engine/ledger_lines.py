@@ -1,11 +1,15 @@
-"""Lines as the probe writes them, for tests of the account."""
+"""Lines as the probe writes them and looks at a broker, for tests of the account."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from desktop.engine.api import Balance, TaskState
 from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.lines import Line, Source
+from desktop.engine.ledger.settle import Settler
+from desktop.engine.messages.look import View
 
 MAIN = Source("w1", 1, 100)
 POOL = Source("w1", 1, 101)
@@ -48,4 +52,38 @@ def pool(t: float, source: Source = MAIN, reserved: int = 0, scheduled: int = 0)
 def account_of(*lines: Line) -> Account:
     account = Account()
     account.take(lines)
+    return account
+
+
+def place(account: Account, task_id: str = "a") -> TaskState:
+    task = account.task(task_id)
+    assert task is not None, task_id
+    return task.place
+
+
+def view(
+    asked: float,
+    unacked: Mapping[str, float] | None = None,
+    waiting: int = 0,
+    complete: bool = True,
+) -> View:
+    held = {task: ("q", t) for task, t in (unacked or {}).items()}
+    depths = {"q": (waiting, {0: waiting})}
+    return View(asked + 0.01, asked, depths, {}, held, {}, len(held), complete)
+
+
+def looked(settler: Settler, *views: View, ids: Iterable[str] = (), quiet: bool = True) -> Balance:
+    """Look after look; queues that are asked for are listed in the next one."""
+    wanted: frozenset[str] = frozenset()
+    for one in views:
+        wanted = settler.settle(one, {queue: list(ids) for queue in wanted}, quiet)
+    return settler.balance()
+
+
+def killed_worker() -> Account:
+    """w1 is dead; it ran a and held b, which it had from t = 1."""
+    account = account_of(
+        opened(MAIN), opened(POOL, "pool"), sent("a", "b"), received("a"), received("b"), started("a", 2)
+    )
+    account.cut("w1", t=3)
     return account

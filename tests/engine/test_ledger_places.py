@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desktop.engine.api import Balance, TaskState
+from desktop.engine.api import TaskState
 from desktop.engine.ledger.account import Account, read
 from desktop.engine.ledger.kept import KEPT, KEPT_OVER
 from desktop.engine.ledger.lines import Line, Source
 from desktop.engine.ledger.places import ACTIVE, RESERVED, SCHEDULED, STRANDED, WAITING
 from desktop.engine.ledger.records import Task
 from desktop.engine.ledger.settle import Settler
-from desktop.engine.messages.look import View
 from tests.engine.ledger_lines import (
     DESK,
     MAIN,
@@ -25,19 +23,17 @@ from tests.engine.ledger_lines import (
     POOL,
     account_of,
     ended,
+    killed_worker,
     line,
+    looked,
     opened,
+    place,
     pool,
     received,
     sent,
     started,
+    view,
 )
-
-
-def place(account: Account, task_id: str = "a") -> TaskState:
-    task = account.task(task_id)
-    assert task is not None, task_id
-    return task.place
 
 
 def counts(account: Account) -> dict[tuple[str, str], dict[str, int]]:
@@ -179,34 +175,6 @@ def test_a_second_delivery_while_the_first_runs() -> None:
 
 
 # settled with the broker
-
-
-def view(
-    asked: float,
-    unacked: Mapping[str, float] | None = None,
-    waiting: int = 0,
-    complete: bool = True,
-) -> View:
-    held = {task: ("q", t) for task, t in (unacked or {}).items()}
-    depths = {"q": (waiting, {0: waiting})}
-    return View(asked + 0.01, asked, depths, {}, held, {}, len(held), complete)
-
-
-def looked(settler: Settler, *views: View, ids: Iterable[str] = (), quiet: bool = True) -> Balance:
-    """Look after look; queues that are asked for are listed in the next one."""
-    wanted: frozenset[str] = frozenset()
-    for one in views:
-        wanted = settler.settle(one, {queue: list(ids) for queue in wanted}, quiet)
-    return settler.balance()
-
-
-def killed_worker() -> Account:
-    """w1 is dead; it ran a and held b, which it had from t = 1."""
-    account = account_of(
-        opened(MAIN), opened(POOL, "pool"), sent("a", "b"), received("a"), received("b"), started("a", 2)
-    )
-    account.cut("w1", t=3)
-    return account
 
 
 def test_early_acknowledged_and_killed_is_lost_and_what_it_held_comes_back() -> None:

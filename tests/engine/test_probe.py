@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -414,28 +416,78 @@ def test_without_its_environment_it_does_nothing(
 
 
 FULL_DISK = """
-import resource, signal
+import os, resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from celery_desk_lines import LedgerFile
 import celery_desk_lines
 celery_desk_lines.RETRY_SECONDS = 0
-file = LedgerFile({folder!r}, "w1", 1)
+file = celery_desk_lines.LedgerFile({folder!r}, "w1", 1)
+
+def room(beyond):
+    size = os.path.getsize(file.path(os.getpid())) + beyond if beyond else resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
 file.write('{{"k":"ready","t":1}}\\n')
-size = __import__("os").path.getsize(file.path(__import__("os").getpid()))
-resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, resource.RLIM_INFINITY))
+room(5)
 for _ in range(3):
     file.write('{{"k":"lost","t":2}}\\n')
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+room({later})
 file.write('{{"k":"ready","t":3}}\\n')
+file.tell()
+room(0)
+file.tell()
+file.write('{{"k":"ready","t":4}}\\n')
 """
 
 
-def test_a_full_disk(ledger: Path) -> None:
-    """What does not fit is lost; the lines after it are whole again."""
-    program = FULL_DISK.format(folder=str(ledger))
+@pytest.mark.parametrize(
+    ("later", "kinds", "counts"),
+    [
+        (0, ["open", "ready", "", "dropped", "ready", "ready"], [3]),
+        (1, ["open", "ready", "", "dropped", "ready"], [4]),  # no room for a word of it yet
+        (40, ["open", "ready", "", "", "dropped", "ready"], [4]),  # room for a part of it
+        (110, ["open", "ready", "", "dropped", "", "dropped", "ready"], [3, 1]),  # for it alone
+    ],
+)
+def test_a_full_disk(ledger: Path, later: int, kinds: list[str], counts: list[int]) -> None:
+    """What does not fit is lost and counted; the lines after it are whole again."""
+    program = FULL_DISK.format(folder=str(ledger), later=later)
+    before = time.time()
     subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONPATH": str(PROBE)}, cwd=ROOT, check=True, timeout=30
     )
     (file,) = ledger.iterdir()
     lines = [parsed(line) for line in file.read_bytes().splitlines()]
-    assert [line and line["k"] for line in lines] == ["open", "ready", None, "ready"]
+    assert [line["k"] if line else "" for line in lines] == kinds
+    dropped = [line for line in lines if line and line["k"] == "dropped"]
+    assert [line["count"] for line in dropped] == counts
+    for line in dropped:
+        assert before <= line["since"] <= line["t"] <= time.time()
+        assert (line["pid"], line["why"]) == (source_of(file).pid, "EFBIG")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_on_a_full_disk(
+    pool: str, client: Client, start: Callable[..., Worker], tmp_path: Path
+) -> None:
+    """It works on; when there is room again it tells how much is missing."""
+    worker = start(pool, "-c", "1")
+    client.wait_for_end(client.send("ok"))
+    main = psutil.Process(worker.pid)
+    processes = [main, *main.children()]
+    for process in processes:
+        process.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    done = tmp_path / "done"
+    unseen = client.send("wait", 0, str(done))
+    eventually(done.exists, "a task runs that cannot be recorded")
+    for process in processes:
+        process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    eventually(lambda: client.lines("dropped"), "the main process tells", within=20)
+    client.wait_for_end(client.send("ok"))
+    dropped = client.lines("dropped")
+    # The pool process of prefork does when it next has something to write, with one line for start and end.
+    assert {line["of"] for line in dropped} == {process.pid for process in processes}
+    assert sum(line["count"] for line in dropped) >= 3, dropped  # received, started, ended
+    assert {line["why"] for line in dropped} == {"EFBIG"}
+    account = client.account
+    assert account.task(unseen) is None
+    assert account.dropped.until("w1", 1) == max(line["t"] for line in dropped)

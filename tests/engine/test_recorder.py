@@ -25,7 +25,7 @@ from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.recorder import recover
 from desktop.engine.record.told import packed
 from desktop.engine.runs.underway import StoppedError
-from tests.engine.ledger_lines import MAIN, POOL, ended, opened, pool, received, sent, started
+from tests.engine.ledger_lines import MAIN, POOL, ended, line, opened, pool, received, sent, started
 from tests.support.up import ROOT
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually, runs
@@ -294,7 +294,7 @@ def test_a_full_disk_is_told_and_nothing_is_missing_when_there_is_room(
     eventually(lambda: not recorder.problem, "it writes again")
     assert recorder.pid == process.pid
     (gap,) = recorder.told.gaps
-    assert "The run folder could not be written from" in gap
+    assert "The run folder could not be written between" in gap
     recorder.stop()
     assert states(folder) == {TaskState.SUCCESS: 1_010}
     record = RunReader.open(folder)
@@ -302,6 +302,23 @@ def test_a_full_disk_is_told_and_nothing_is_missing_when_there_is_room(
     record.close()
     said = (folder / "logs" / "recorder.001.log").read_text()
     assert (said.count("cannot be written"), said.count("written again")) == (1, 1)
+
+
+def test_what_a_worker_could_not_write_is_told_now_and_to_whoever_opens_the_run(
+    folder: Path, ledger: Ledger, recorders: Callable[[], Recorder]
+) -> None:
+    recorder = recorders()
+    ledger.write(line("dropped", 9, count=214, since=5, pid=MAIN.pid, why="ENOSPC"))
+    eventually(lambda: recorder.told.gaps, "the panel is told")
+    os.kill(recorder.pid, signal.SIGKILL)
+    ledger.tasks(0, 1)
+    eventually(lambda: recorder.totals().succeeded == 1, "the next one goes on")
+    (gap,) = recorder.told.gaps
+    assert gap.startswith("w1 could not write 214 lines between")
+    recorder.stop()
+    record = RunReader.open(folder)
+    assert record.settings()["gaps"] == [gap]
+    record.close()
 
 
 def test_only_one_recorder_writes(ledger: Ledger, recorders: Callable[[], Recorder]) -> None:

@@ -21,7 +21,7 @@ class TaskState(StrEnum):
     IGNORED = "IGNORED"
     LOST = "LOST"  # its worker died while it ran and it was acknowledged, or it is gone from the broker
     PURGED = "PURGED"  # taken out of its queue by a person
-    UNKNOWN = "UNKNOWN"  # attached: the events that would tell were missed
+    UNKNOWN = "UNKNOWN"  # the events that would tell were missed, or its worker could not write meanwhile
 
     @property
     def over(self) -> bool:

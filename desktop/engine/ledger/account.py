@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from desktop.engine.api import RunningTask, Totals
+from desktop.engine.ledger.dropped import Dropped
 from desktop.engine.ledger.kept import Recall
-from desktop.engine.ledger.lines import Line
+from desktop.engine.ledger.lines import Line, Source
 from desktop.engine.ledger.places import SCHEDULED, WAITING
 from desktop.engine.ledger.records import CUT, Attempt, LoadCount, Process, Task, WorkerState
 from desktop.engine.ledger.sender_lines import SenderLines
@@ -40,6 +41,7 @@ class Account(TaskLines, SenderLines):
             "revoked": self._on_revoked,
             "pool": self._on_pool,
             "closing": self._on_closing,
+            "dropped": self._on_dropped,
             "sent": self._on_sent,
             "doubt": self._on_doubt,
             "unsent": self._on_unsent,
@@ -116,6 +118,13 @@ class Account(TaskLines, SenderLines):
             if mine or task.holder == (service, start):
                 self.replace(task)
 
+    def end_untold(self, attempt: Attempt, t: float) -> None:
+        """A run is over by `t`, and the line that told how could not be written."""
+        process = self.processes.of(Source(attempt.service, attempt.start, attempt.pid))
+        error = "its worker could not write how it ended"
+        told = {"id": attempt.task_id, "t": t, "state": "UNKNOWN", "run": None, "cpu": None, "error": error}
+        self._on_ended(process, told, b"")
+
     # what there is
     def totals(self, now: float | None = None) -> Totals:
         """The counts of this moment. An attempt that was cut and was reported later counts as reported."""
@@ -174,6 +183,7 @@ class Account(TaskLines, SenderLines):
             "places": self.places.saved(),
             "tally": self.tally.saved(),
             "processes": self.processes.saved(),
+            "dropped": self.dropped.saved(),
             "loads": {
                 str(number): [load.sent, load.unsent, load.ended, sorted(load.in_doubt)]
                 for number, load in self.loads.items()
@@ -193,6 +203,7 @@ class Account(TaskLines, SenderLines):
         self.tally.restore(saved["tally"])
         self.tally.running = len(running)
         self.processes.restore(saved["processes"], running)
+        self.dropped.restore(saved.get("dropped", ()))
         for number, (sent, unsent, ended, in_doubt) in saved["loads"].items():
             self.loads[int(number)] = LoadCount(sent, unsent, ended, set(in_doubt))
 
@@ -235,6 +246,11 @@ class Account(TaskLines, SenderLines):
 
     def _on_pool(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         self.processes.pool(process, data)
+
+    def _on_dropped(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
+        service, start = process.holder
+        since, why = data["since"], data.get("why", "")
+        self.went_unwritten(Dropped(service, start, since, data["t"], data["count"], why))
 
     def _on_gone(self, process: Process, data: Mapping[str, Any], _raw: bytes) -> None:
         service, start, _ = process.source

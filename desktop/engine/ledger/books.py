@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from desktop.engine.api import TaskState
+from desktop.engine.ledger.dropped import Dropped, Drops
 from desktop.engine.ledger.kept import Kept, Recall
 from desktop.engine.ledger.places import WAITING, Cell, Places, place_of
 from desktop.engine.ledger.processes import Processes
@@ -17,6 +18,7 @@ class Books:
         self.places = Places()
         self.tally = Tally()
         self.processes = Processes()
+        self.dropped = Drops()
         self.kept = Kept(self.places, recall)
         self.loads: dict[int, LoadCount] = {}
         self._tasks = self.kept.tasks
@@ -48,6 +50,18 @@ class Books:
             if not attempt.state:
                 return  # it runs: that is known better
         self.tell(task_id, place, t, queue)
+
+    def went_unwritten(self, told: Dropped) -> None:
+        """What seemed lost since then may have run."""
+        self.unsaved = True
+        self.dropped.add(told)
+        if not self.places.ends.get(TaskState.LOST):
+            return
+        for task in list(self._tasks.values()):
+            if task.place is not TaskState.LOST or task.told is None or task.told[0] < told.since:
+                continue
+            if self.dropped.may_concern(task):
+                self.tell(task.id, TaskState.UNKNOWN, task.told[0])
 
     def came_from(self, task: Task, queue: str) -> None:
         """Its queue, which no line has named: Celery's events do not."""

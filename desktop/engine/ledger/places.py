@@ -195,6 +195,6 @@ def _as_told(task: Task, place: TaskState, taken: float) -> tuple[TaskState, Hol
     ends = [one for one in task.attempts if one.state not in ("", "CUT", "RETRY") and not one.requeued]
     if ends:
         last = max(ends, key=lambda attempt: attempt.started)
-        if place.over or taken <= last.started:
+        if place.over or (taken <= last.started and last.state != "UNKNOWN"):
             return TaskState(last.state), (last.service, last.start)
     return place, None

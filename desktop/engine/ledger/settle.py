@@ -11,7 +11,7 @@ from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.places import ACTIVE, HELD, RESERVED, SCHEDULED, STRANDED, WAITING
 from desktop.engine.ledger.records import Task
 
-LOST = TaskState.LOST
+LOST, UNKNOWN = TaskState.LOST, TaskState.UNKNOWN
 SETTLED = 0.5  # seconds after which a line about a message has surely been written and read
 FRESH = 3.0  # seconds for which a look is that of this moment
 VISIBILITY = 3600.0  # kombu's default (kombu.transport.redis.Channel.visibility_timeout)
@@ -54,7 +54,8 @@ class Settler:
     - at rest, a task that is taken for waiting and is not in its queue is lost, and one that lies there and
       was never heard of is counted from now on.
 
-    A task that is heard of afterwards is where that says.
+    A task that is heard of afterwards is where that says. Where some worker could not write its lines
+    meanwhile, what would be lost is UNKNOWN: it may have run.
     """
 
     def __init__(
@@ -101,6 +102,8 @@ class Settler:
             if held < account.count(RESERVED) + account.count(SCHEDULED):
                 self._held_no_more(view, listed)
             self._forgotten(view)
+        if self._account.dropped:
+            self._ends_untold(view)
         if quiet:
             for queue, (count, _) in view.waiting.items():
                 self._at_rest(view, queue, count, listed.get(queue))
@@ -152,7 +155,7 @@ class Settler:
             if place is not STRANDED and self._unseen(delivered_at):
                 continue
             unheld.append(Unheld(task_id, queue, delivered_at))
-            if place is not None and place.over and place is not self._lost:
+            if place is not None and place.over and place not in (self._lost, UNKNOWN):
                 copies += 1
             elif place is not STRANDED and self._doubt(task_id, delivered_at) > 1:
                 # Delivered, and no worker says so: it froze or died just then, or is none of ours.
@@ -183,7 +186,7 @@ class Settler:
             if ids is None and self._can_list(view, task):
                 continue
             if seen > 1:
-                place = self._lost if ids is not None or not _was_unacked(task) else WAITING
+                place = self._gone(task) if ids is not None or not _was_unacked(task) else WAITING
                 self._account.settle(task.id, place, view.asked)
 
     def _can_list(self, view: View, task: Task) -> bool:
@@ -206,7 +209,11 @@ class Settler:
             if ids is not None and task.id in ids:
                 self._account.settle(task.id, WAITING, view.asked)
             elif ids is not None or not self._can_list(view, task):
-                self._account.settle(task.id, self._lost, view.asked)
+                self._account.settle(task.id, self._gone(task), view.asked)
+
+    def _gone(self, task: Task) -> TaskState:
+        """What a task is of which nobody knows any more."""
+        return UNKNOWN if self._account.dropped.may_concern(task) else self._lost
 
     def _forgotten(self, view: View) -> None:
         """Workers forget what they held when the broker comes back; `unacked` does not."""
@@ -231,6 +238,21 @@ class Settler:
             for task in mine[: max(len(mine) - pool.reserved - pool.scheduled, 0)]:
                 if self._doubt(task.id, task.receipts[-1].t) > 1 and task.id in view.unacked:
                     self._account.settle(task.id, STRANDED, view.asked)
+
+    def _ends_untold(self, view: View) -> None:
+        """More runs than the pool has: the ends of the oldest ones could not be written."""
+        account = self._account
+        for service, worker in account.workers.items():
+            pool, until = worker.pool, account.dropped.until(service, worker.start)
+            if pool is None or not until < pool.t - SETTLED or pool.t > view.asked - SETTLED:
+                continue
+            running = [
+                one for one in account.processes.running(service, worker.start) if one.started < pool.t
+            ]
+            mine = sorted((one for one in running if one.started <= until), key=lambda one: one.started)
+            for attempt in mine[: max(len(running) - pool.busy, 0)]:
+                if self._doubt(attempt.task_id, attempt.started) > 1:
+                    account.end_untold(attempt, view.asked)
 
     # what lies in the queues
 
@@ -257,7 +279,7 @@ class Settler:
             task = account.task(task_id)
             if task_id in there:
                 copies += 1
-            elif task is None or task.place in (self._lost, TaskState.PURGED):
+            elif task is None or task.place in (self._lost, TaskState.PURGED, UNKNOWN):
                 account.settle(task_id, WAITING, view.asked, queue)
             elif task.place is not WAITING:
                 copies += 1
@@ -265,7 +287,7 @@ class Settler:
         missing = (t for t in self._of_queue(queue) if t.id not in there and t.id not in view.unacked)
         for task in list(islice(missing, JUDGED)):
             if self._doubt(task.id, -2.0) > 1:
-                account.settle(task.id, self._lost, view.asked)
+                account.settle(task.id, self._gone(task), view.asked)
         self._copies[queue] = copies
 
     def _of_queue(self, queue: str) -> Iterator[Task]:

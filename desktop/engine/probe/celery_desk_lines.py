@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -99,7 +100,10 @@ def formatted(exc: BaseException) -> Optional[str]:
 
 
 class LedgerFile:
-    """The ledger file of this process. Falls silent when it cannot write, and tries again later."""
+    """The ledger file of this process. Falls silent when it cannot write, and tries again later.
+
+    Then it says first how many lines it could not write: tasks of which nothing is known may have run.
+    """
 
     def __init__(self, folder: str, service: str, start: int) -> None:
         self.folder, self.service, self.start = folder, service, start
@@ -107,7 +111,10 @@ class LedgerFile:
         self.node = self.pool = ""
         self._fd = -1
         self._path = ""  # once this process has created its file
-        self._torn = False
+        self._torn = False  # its last line is not whole
+        self._missing = 0  # lines that could not be written and that no `dropped` line has told of
+        self._missing_since = 0.0
+        self._why = ""
         self._retry_at = 0.0
         self.look_at = 0.0  # seconds since the epoch
 
@@ -139,14 +146,54 @@ class LedgerFile:
         if fd < 0:
             fd = self.open()
             if fd < 0:
+                self._drop(not self._missing)
                 return
         data = line.encode("utf-8", "replace")
-        if self._torn:
-            data = b"\n" + data
+        if self._missing or self._torn:
+            self._write_after_a_gap(fd, data)
+            return
         try:
-            self._torn = _os.write(fd, data) != len(data)
-        except OSError:
+            if _os.write(fd, data) != len(data):
+                self._torn, self._why = True, "ENOSPC"
+                self._drop(True)
+        except OSError as error:
+            self._why = _name_of(error)
             self.close()
+            self._drop(True)
+
+    def tell(self, at_once: bool = False) -> None:
+        """Say what could not be written, if there is something; `at_once`: there is no later."""
+        if self._missing:
+            if at_once:
+                self._retry_at = 0.0
+            fd = self._fd if self._fd >= 0 else self.open()
+            if fd >= 0 and self._missing:
+                self._write_after_a_gap(fd, b"")
+
+    def _write_after_a_gap(self, fd: int, data: bytes) -> None:
+        first = b"\n" if self._torn else b""
+        missing, self._missing = self._missing, 0  # no other thread tells of them as well
+        if missing:
+            told = '{"k":"dropped","t":%.6f,"count":%d,"since":%.6f,"pid":%d,"why":"%s"}\n'
+            first += (told % (time(), missing, self._missing_since, os.getpid(), self._why)).encode()
+        wrote = 0
+        try:
+            wrote = _os.write(fd, first + data)
+        except OSError as error:
+            self._why = _name_of(error)
+            self.close()
+        if wrote:
+            self._torn = not (first + data).endswith(b"\n", 0, wrote)
+        untold = 0 if wrote >= len(first) else missing
+        self._missing += untold
+        if wrote < len(first) + len(data):
+            self._drop(not untold, bool(data))
+
+    def _drop(self, first: bool, lines: int = 1) -> None:
+        """Lines could not be written, and are the first ones of which nobody was told."""
+        if first:
+            self._missing_since = time()
+        self._missing += lines
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -161,7 +208,7 @@ class LedgerFile:
         """Begin anew in a forked process: its file is its own, opened when it first writes."""
         self.close()
         self.role = "pool"
-        self._path, self._torn = "", False
+        self._path, self._torn, self._missing = "", False, 0
         self._retry_at = 0.0
 
     def look(self, now: float) -> None:
@@ -181,11 +228,15 @@ class LedgerFile:
         try:
             fd = self._fd = _os.open(self._path, _APPEND, 0o600) if self._path else self._create(pid)
             begun = _os.fstat(fd).st_size > 0
-        except OSError:
+        except OSError as error:
+            self._why = _name_of(error)
             self.close()
             return -1
         if not begun:
+            missing = self._missing, self._missing_since
+            self._missing = 0  # told after the first line, which is tried again
             self.write(self._first_line(pid))
+            self._missing, self._missing_since = missing
         return self._fd
 
     def _create(self, pid: int) -> int:
@@ -215,6 +266,10 @@ class LedgerFile:
             "python": platform.python_version(),
         }
         return json.dumps(fields, separators=(",", ":")) + "\n"
+
+
+def _name_of(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "")
 
 
 def alive(pid: Optional[int]) -> bool:

@@ -3,7 +3,7 @@
 Loaded with `celery worker --include celery_desk_probe`, whatever the app; needs the standard library
 and Celery 5.2+ only. It reads CELERY_DESK_LEDGER (a folder), CELERY_DESK_SERVICE and CELERY_DESK_START
 and does nothing without them. Lines are those of `ledger/FORMAT.md`; each is one write to a file opened
-with O_APPEND. It never raises into the worker: what cannot be written is left out.
+with O_APPEND. It never raises into the worker: what cannot be written is left out, and counted.
 
 Where each end of a task is seen (read in Celery 5.2 to 5.7, `app/trace.py` and `worker/request.py`):
 `task_prerun` and `task_postrun` bracket the run in the process that runs it, and postrun carries the
@@ -67,6 +67,7 @@ class _Sampler:
         if self.worker.blueprint.state not in (None, 0, 1):  # neither starting nor running
             self.close("")
         self.file.look(time())
+        self.file.tell()
         figures = self._measure()
         now = perf_counter()
         if figures != self._figures or now - self._wrote_at >= HEARTBEAT_SECONDS:
@@ -169,6 +170,7 @@ class _Probe:
         for signal, hook in (
             (signals.worker_init, self._init),
             (signals.worker_process_init, self._process_init),
+            (signals.worker_process_shutdown, self._process_shutdown),
             (signals.worker_ready, self._ready),
             (signals.worker_shutting_down, self._shutting_down),
             (signals.worker_shutdown, self._shutdown),
@@ -203,6 +205,9 @@ class _Probe:
             self.file.role, self.file.node, self.file.pool = "pool", str(sender or ""), "prefork"
         self.file.open()
 
+    def _process_shutdown(self, **_: Any) -> None:
+        self.file.tell(at_once=True)
+
     def _ready(self, **_: Any) -> None:
         self.file.write('{"k":"ready","t":%.6f}\n' % time())
         if self.sampler is not None:
@@ -214,6 +219,7 @@ class _Probe:
 
     def _shutdown(self, **_: Any) -> None:
         self.lost.settle(force=True)
+        self.file.tell(at_once=True)
 
     def _failure(self, task_id: Any, einfo: Any = None, **_: Any) -> None:
         self.tasks.failed(task_id, einfo)

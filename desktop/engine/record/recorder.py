@@ -13,7 +13,6 @@ moment. stdout: answers, and the state up to ten times a second (`told.Told`).
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import gc
 import json
@@ -53,9 +52,6 @@ class Recorder:
         self._told = Told()
         self._said = True  # the panel has it
         self._kept: dict[str, Any] = {}
-        self._full_since: float | None = None  # since when nothing can be written
-        self._gaps: tuple[str, ...] = ()
-        self._kept_gaps: tuple[str, ...] = ()
         self._tells: Mapping[str, Callable[..., None]] = {
             "cut": recording.cut,
             "sample": recording.sample,
@@ -106,21 +102,8 @@ class Recorder:
         if told is not None:
             if told.problem != self._told.problem:
                 log.error("%s", told.problem or "The run's database is written again.")
-                self._note_gap(told)
-            self._told = dataclasses.replace(told, gaps=(*told.gaps, *self._gaps))
+            self._told = told
             self._said = False
-
-    def _note_gap(self, told: Told) -> None:
-        """Where the database finds no room, the lines of the workers beside it find none either."""
-        if told.problem and self._full_since is None:
-            self._full_since = told.t
-        elif not told.problem and self._full_since is not None:
-            since, until = (time.strftime("%H:%M:%S", time.localtime(t)) for t in (self._full_since, told.t))
-            self._full_since = None
-            self._gaps += (
-                f"The run folder could not be written from {since} to {until}: what tasks did meanwhile may "
-                "be missing, and some may count as lost that ran.",
-            )
 
     def _push(self) -> None:
         self._draw()
@@ -134,9 +117,7 @@ class Recorder:
         if kept != self._kept:
             self._kept = kept
             self._recording.put(moment.MOMENT, kept)
-        if self._told.gaps != self._kept_gaps:
-            self._kept_gaps = self._told.gaps
-            self._recording.put("gaps", list(self._kept_gaps))
+
 
     def _heard(self, message: Any) -> None:
         kind = message[0]

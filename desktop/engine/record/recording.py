@@ -14,6 +14,7 @@ from typing import Any
 
 from desktop.engine.api import DeskError, Mark, MarkKind, TaskState
 from desktop.engine.ledger.account import Account
+from desktop.engine.ledger.dropped import Dropped
 from desktop.engine.ledger.records import Task
 from desktop.engine.ledger.settle import VISIBILITY, Settler
 from desktop.engine.messages.stranded import Stranded
@@ -51,6 +52,7 @@ class Recording:
         self._source = source_of(begin, self._store.positions())
         self._watched = self._source if isinstance(self._source, WatchedSource) else None
         self._gaps: tuple[str, ...] = ()
+        self._full_since: float | None = None  # since when nothing can be written
         if self._watched is None:
             self._settler = Settler(self._account, self._waiting_in)
         else:
@@ -167,25 +169,42 @@ class Recording:
 
     def told(self) -> Told | None:
         """The state of this moment; None while it is what was told last."""
-        told = self._drawing.told(time.time(), self._store.problem)
+        now, problem = time.time(), self._store.problem
+        self._note_problem(now, problem)
+        told = self._drawing.told(now, problem)
+        told = dataclasses.replace(told, gaps=self._gaps)
         if self._watched is not None:
-            told = dataclasses.replace(told, gaps=self._gaps, attached=self._watched.told())
+            told = dataclasses.replace(told, attached=self._watched.told())
         before, self._pushed = self._pushed, told
         if before is not None and dataclasses.replace(before, t=told.t) == told:
             return None
         return told
+
+    def _note_problem(self, now: float, problem: str) -> None:
+        """Where the database finds no room, the lines of the workers beside it find none either."""
+        if problem and self._full_since is None:
+            self._full_since = now
+        elif not problem and self._full_since is not None:
+            self._account.went_unwritten(Dropped("", 0, self._full_since, now, 0))
+            self._full_since = None
+            self._gaps = self._known_gaps()
 
     # the database
 
     def beat(self) -> None:
         """Hand what has changed to the database."""
         self._drawing.beat(time.time())
-        if self._watched is not None and (gaps := self._watched.sentences()) != self._gaps:
-            self._gaps = gaps
-            self._store.put("gaps", list(gaps))
         self._commit()
 
+    def _known_gaps(self) -> tuple[str, ...]:
+        """What this record does not know."""
+        watched = self._watched.sentences() if self._watched is not None else ()
+        return (*watched, *self._account.dropped.sentences())
+
     def _commit(self) -> None:
+        self._gaps = self._known_gaps()
+        if list(self._gaps) != self._store.get("gaps", []):
+            self._store.put("gaps", list(self._gaps))
         changed = self._account.changed()
         if changed or self._account.unsaved:
             self._store.write(changed)
