@@ -92,6 +92,11 @@ class Recorder:
             process.kill()
             self._thread.join()
 
+    def wait(self, seconds: float = FINISH) -> None:
+        """Wait until it has ended, after the end of its run: then its record is whole."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
     @property
     def pid(self) -> int | None:
         """Its process, while there is one."""
@@ -284,6 +289,16 @@ class Recorder:
             self.ask("catch_up", patience=PATIENCE)
         except TimeoutError:
             log.warning("the recorder did not catch up in time")
+
+    def flush(self) -> None:
+        """Wait until what is written now can be read from the record. Raises DeskError where it cannot."""
+        try:
+            written = self.ask("flush", patience=PATIENCE)
+        except TimeoutError:
+            raise DeskError("The recorder does not answer.", "Try again in a moment.") from None
+        if not written:
+            why = self.problem or "The run's database could not be written in time."
+            raise DeskError(why, "Make room on the disk, and try again.")
 
     # what it told last
 

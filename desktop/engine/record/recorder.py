@@ -39,6 +39,7 @@ PUSH = 0.1  # between two states
 BEAT = 0.5  # between two commits
 LOCK_TIME = 2.0  # seconds that the recorder of a panel that died may still need
 CHECK = 0.1  # seconds between two questions whether a recovery is still wanted
+FLUSH = 4.0  # seconds that the disk may take for what the panel waits for
 LAST_LINES = 0.25  # seconds in which what the panel left comes to its end
 
 
@@ -66,6 +67,7 @@ class Recorder:
             "task_of": recording.task_of,
             "stranded": recording.stranded,
             "catch_up": recording.catch_up,
+            "flush": self._flush,
         }
 
     def run(self) -> None:
@@ -118,6 +120,12 @@ class Recorder:
             self._kept = kept
             self._recording.put(moment.MOMENT, kept)
 
+    def _flush(self) -> bool:
+        """All that is known now is in the database when this is answered."""
+        self._recording.catch_up()
+        self._draw()
+        self._keep()
+        return self._recording.flush(FLUSH)
 
     def _heard(self, message: Any) -> None:
         kind = message[0]

@@ -29,6 +29,7 @@ from desktop.engine.record.writing.store import Store
 log = logging.getLogger("recorder")
 
 ACCOUNT = "account"  # the key of the database under which the account's counts are kept
+MANY = 20_000  # changes of tasks that are handed to the database at once while there is more to read
 HEARD_SINCE = 1.0  # seconds after a delivery: a worker that lives has written that it received it
 
 
@@ -65,6 +66,7 @@ class Recording:
         self._names: tuple[str, ...] = ()
         self._moves = 0
         self._moved_at = 0.0  # when lines about tasks were last read
+        self._committed_moves = 0
         self._drawing = draw.Drawing(self._account, self._settler)
         self._pushed: Told | None = None
 
@@ -89,9 +91,11 @@ class Recording:
             self._settle(self._looks.popleft())
 
     def catch_up(self) -> None:
-        """Read all that is written now."""
+        """Read all that is written now, however much: what is in the database need not stay in memory."""
         self.read()
         while self._source.behind:
+            if self._account.moves - self._committed_moves > MANY:
+                self._commit()
             self.read()
 
     # what the panel tells
@@ -205,6 +209,7 @@ class Recording:
         self._gaps = self._known_gaps()
         if list(self._gaps) != self._store.get("gaps", []):
             self._store.put("gaps", list(self._gaps))
+        self._committed_moves = self._account.moves
         changed = self._account.changed()
         if changed or self._account.unsaved:
             self._store.write(changed)
@@ -213,6 +218,12 @@ class Recording:
             self._account.forget(changed)
         else:
             self._store.commit({})
+
+    def flush(self, seconds: float) -> bool:
+        """Read all that is written now, and wait until the database has it; False when it has not by then."""
+        self.catch_up()
+        self._commit()
+        return self._store.wait(seconds)
 
     def close(self, clean: bool, ended: float | None = None) -> None:
         """Read and write all that there is. `clean`: the run has come to an end by itself, now or `ended`."""

@@ -18,6 +18,7 @@ from desktop.engine.api import (
     Facets,
     Leftover,
     LogLine,
+    Outcome,
     QueueSnapshot,
     Record,
     Series,
@@ -55,7 +56,8 @@ class OpenedRun:
         self.info = info_of(folder)
         self._graphs: Mapping[str, Series] = {}
         try:
-            self._snapshot = _moment(folder, record, record.facets().result(_PATIENCE))
+            shown = _moment(folder, record, record.facets().result(_PATIENCE))
+            self._snapshot = replace(shown, faults=record.faults())
         except BaseException:
             record.close()
             raise
@@ -67,6 +69,12 @@ class OpenedRun:
         if self._snapshot.leftovers != tuple(leftovers):
             self._snapshot = replace(self._snapshot, leftovers=tuple(leftovers))
         return self._snapshot
+
+    def judge(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Show what became of the tasks in reach of these faults; nothing is written."""
+        faults = self._snapshot.faults
+        judged = tuple(replace(one, outcome=outcomes.get(one.id, one.outcome)) for one in faults)
+        self._snapshot = replace(self._snapshot, faults=judged)
 
     def series(self, name: str, seconds: float) -> Series:
         """The last `seconds` before its end, as far as they were read already."""

@@ -26,9 +26,7 @@ _NO_END = frozenset({"", CUT, "RETRY", "UNKNOWN"})
 _OTHERWISE = (TaskState.REVOKED, TaskState.REJECTED, TaskState.IGNORED, TaskState.PURGED)
 
 
-def counted(
-    reading: Reading, hand: Hand, info: RunInfo, since: float | None, until: float | None
-) -> Account:
+def counted(reading: Reading, hand: Hand, info: RunInfo, since: float | None, until: float | None) -> Account:
     """The account of the tasks that were first heard of in a span."""
     with reading.table(hand) as table:
         chosen = _chosen(table, since, until)

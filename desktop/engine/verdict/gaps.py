@@ -71,4 +71,6 @@ def _named(names: list[str], what: str) -> str:
     """The first ones by name, and how many more."""
     first = ", ".join(names[:_NAMED])
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"The {what} {first}{more}" if len(names) == 1 else f"Each of {len(names):,} {what}s ({first}{more})"
+    return (
+        f"The {what} {first}{more}" if len(names) == 1 else f"Each of {len(names):,} {what}s ({first}{more})"
+    )

@@ -122,5 +122,7 @@ def _add_attempts(hand: Hand, wanted: str, tasks: Mapping[int, Task]) -> None:
 def _add_deliveries(hand: Hand, wanted: str, tasks: Mapping[int, Task]) -> None:
     words = hand.recall.words
     for number, t, worker, start, again, retries, eta, waits in hand.connection.execute(_DELIVERY, (wanted,)):
-        receipt = Receipt(t, words[worker], start, bool(again), retries, eta, bool(waits & 1), bool(waits & 2))
+        receipt = Receipt(
+            t, words[worker], start, bool(again), retries, eta, bool(waits & 1), bool(waits & 2)
+        )
         tasks[number].receipts.append(receipt)

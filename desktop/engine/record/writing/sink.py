@@ -92,6 +92,12 @@ class Sink:
         with self._changed:
             return [batch.tasks for batch in self._batches]
 
+    def wait(self, number: int, seconds: float) -> bool:
+        """Wait until the batch of that number is on the disk; False when it is not after so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.committed >= number or bool(self.problem), seconds)
+            return self.committed >= number
+
     def close(self) -> None:
         """Commit what is left and move the log into the database. Raises DeskError if it cannot."""
         with self._changed:

@@ -92,6 +92,10 @@ class Store:
         """All that was handed over is on the disk."""
         return self._sink.committed == self._number
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until all that was handed over is on the disk; False when it is not by then."""
+        return self._sink.wait(self._number, seconds)
+
     def write(self, tasks: Iterable[Task]) -> None:
         """Tasks as they are now: new ones, and those that changed since they were last written.
 
