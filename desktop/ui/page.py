@@ -16,6 +16,7 @@ from desktop.ui.memory import Memory
 from desktop.ui.widgets.toast import Toasts
 
 if TYPE_CHECKING:
+    from desktop.ui.lab_commands import LabCommands
     from desktop.ui.queue_commands import QueueCommands
     from desktop.ui.run_commands import RunCommands
     from desktop.ui.task_commands import TaskCommands
@@ -31,6 +32,7 @@ class Shell(Protocol):
     worker_commands: WorkerCommands
     queue_commands: QueueCommands
     run_commands: RunCommands
+    lab_commands: LabCommands
     task_commands: TaskCommands
     memory: Memory
 
@@ -100,6 +102,7 @@ PAGES = (
     PageInfo("tasks", "Tasks", "task", "desktop.ui.pages.tasks:TasksPage"),
     PageInfo("graphs", "Graphs", "pulse", "desktop.ui.pages.graphs:GraphsPage"),
     PageInfo("workloads", "Workloads", "workloads", "desktop.ui.pages.workloads:WorkloadsPage"),
+    PageInfo("lab", "Failure lab", "lab", "desktop.ui.pages.lab:LabPage"),
     PageInfo("runs", "Runs", "runs", "desktop.ui.pages.runs:RunsPage"),
     PageInfo("logs", "Logs", "logs", "desktop.ui.pages.logs:LogsPage"),
 )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
-from desktop.engine.api import Light, LoadState, StackState, State, TaskState
+from desktop.engine.api import FaultState, Finding, Light, LoadState, StackState, Stage, State, TaskState
 
 
 class Tone(StrEnum):
@@ -60,12 +60,24 @@ _TONES: tuple[tuple[StrEnum, Tone], ...] = (
     (TaskState.LOST, Tone.BAD),
     (TaskState.PURGED, Tone.IDLE),
     (TaskState.UNKNOWN, Tone.IDLE),
+    (FaultState.UNDER_WAY, Tone.BUSY),
+    (FaultState.OVER, Tone.IDLE),
+    (FaultState.MISSED, Tone.WARN),
+    (Finding.PASS, Tone.GOOD),
+    (Finding.FAIL, Tone.BAD),
+    (Finding.UNKNOWN, Tone.WARN),
+    *(
+        (stage, Tone.WARN if stage is Stage.HALTING else Tone.BUSY)
+        for stage in Stage
+        if stage is not Stage.OVER
+    ),
+    (Stage.OVER, Tone.IDLE),
 )
 
 # By type and word: members of different StrEnums are equal when their words are.
 _BY_TYPE = {(type(state), state.value): tone for state, tone in _TONES}
 
-AnyState = State | StackState | Light | LoadState | TaskState
+AnyState = State | StackState | Light | LoadState | TaskState | FaultState | Finding | Stage
 
 
 def tone_of(state: AnyState) -> Tone:
@@ -74,7 +86,9 @@ def tone_of(state: AnyState) -> Tone:
 
 
 def word_of(state: AnyState) -> str:
-    """The state's word for people: "Backing off"."""
+    """The state's word for people: "Backing off"; of a verdict as it is, "PASS"."""
+    if isinstance(state, Finding):
+        return state.value
     return state.value.replace("-", " ").capitalize()
 
 

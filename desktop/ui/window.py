@@ -26,6 +26,7 @@ from desktop.ui.actions import Action, Actions
 from desktop.ui.attach_commands import AttachCommands
 from desktop.ui.attention import Attention
 from desktop.ui.header import Header
+from desktop.ui.lab_commands import LabCommands
 from desktop.ui.memory import Memory
 from desktop.ui.page import PAGES, Page, PageInfo
 from desktop.ui.queue_commands import QueueCommands
@@ -81,6 +82,7 @@ class Window(QMainWindow):
         self.queue_commands = QueueCommands(self, self)
         self.task_commands = TaskCommands(self, self)
         self.run_commands = RunCommands(self, self)
+        self.lab_commands = LabCommands(self, self)
         self.attach_commands = AttachCommands(self, self)
         self._add_verbs()
         self._build()
@@ -236,7 +238,7 @@ class Window(QMainWindow):
         more = ", recorded" if snapshot.recorded else ", attached" if snapshot.attached else ""
         self.setWindowTitle(f"{snapshot.spec.name}{more} – Celery Desk")
         verbs = (self.stack_commands, self.worker_commands, self.run_commands, self.task_commands)
-        for part in (*verbs, self.attach_commands, self.header, self.attention):
+        for part in (*verbs, self.lab_commands, self.attach_commands, self.header, self.attention):
             part.show_snapshot(snapshot)
         if self.page:
             self.page.show_snapshot(snapshot)

@@ -36,7 +36,7 @@ from desktop.engine.api import (
 from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from tests.support.fake_desk import FakeDesk
-from tests.ui import scenes_attach, scenes_graphs, scenes_queues, scenes_tasks
+from tests.ui import scenes_attach, scenes_graphs, scenes_lab, scenes_queues, scenes_tasks
 
 SIZES = ((1024, 680), (1280, 800), (1920, 1080))
 NOON = 1_790_000_000.0
@@ -342,7 +342,7 @@ def _over_the_cap(window: Any) -> None:
     window.page.refresh()
 
 
-PAGES_OF = ("overview", "workers", "queues", "tasks", "graphs", "workloads", "runs", "logs")
+PAGES_OF = ("overview", "workers", "queues", "tasks", "graphs", "workloads", "lab", "runs", "logs")
 SHOTS = (
     *(Shot(f"calm-{page}", page) for page in PAGES_OF),
     *(Shot(f"stopped-{page}", page, state=StackState.STOPPED) for page in PAGES_OF),
@@ -385,6 +385,9 @@ SHOTS = (
     Shot("attached-workers", "workers", scenes_attach.attached),
     Shot("attached-queues", "queues", scenes_attach.attached),
     Shot("attached-dialog", "overview", calm, scenes_attach.dialog, StackState.STOPPED),
+    *scenes_lab.shots(Shot, NOON),
+    Shot("attached-lab", "lab", scenes_attach.attached),
+    Shot("recorded-lab", "lab", recorded, scenes_lab.done(NOON), StackState.STOPPED),
     Shot("calm-port", "overview", calm, _notices, StackState.STOPPED),
     Shot("calm-runs-packing", "runs", crowd, _pack),
     Shot("calm-runs-cap", "runs", calm, _small_cap),
