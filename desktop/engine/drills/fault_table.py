@@ -57,10 +57,10 @@ def read_fault(
         at_latest=at_latest,
         when=reader.take(table, path, "when", _condition(_names(stack)), None),
         every=reader.take(table, path, "every", durations.seconds(0.1), None),
-        times=_times(reader, table, path),
+        times=reader.take(table, path, "times", values.whole(1, _MOST_TIMES), 1),
         line=line,
     )
-    _check_moment(reader, table, path, info)
+    _check_moment(reader, table, path)
     if kind in _RELAYED and stack is not None and not stack.broker.relay:
         step = "Write relay = true in the stack's [broker]."
         reader.fault((*path, "what"), "needs the relay between workers and broker.", step)
@@ -76,19 +76,14 @@ def _check_whole(reader: DrillReader, spec: FaultSpec, path: Path) -> None:
         reader.fault(path, f"cannot be done: {error.what}", error.next_step or "Correct it.")
 
 
-def _check_moment(reader: DrillReader, table: Mapping[str, Any], path: Path, info: FaultInfo) -> None:
+def _check_moment(reader: DrillReader, table: Mapping[str, Any], path: Path) -> None:
     said = [key for key in _WHEN if key in table]
     if not said:
         reader.fault(path, "has no moment.", _MOMENT_STEP)
     for key in said[1:]:
         reader.fault((*path, key), f"stands beside {said[0]}: a fault has one moment.", "Keep one of them.")
-    has_times = any(option.name == "times" for option in info.options)
-    if "times" in table and "every" not in table and not has_times:
+    if "times" in table and "every" not in table:
         reader.fault((*path, "times"), "belongs to every.", 'Write every = "10 s" beside it, or take it out.')
-
-
-def _times(reader: DrillReader, table: Mapping[str, Any], path: Path) -> int:
-    return reader.take(table, path, "times", values.whole(1, _MOST_TIMES), 1) if "every" in table else 1
 
 
 def _names(stack: StackSpec | None) -> tuple[str, ...] | None:
@@ -163,11 +158,11 @@ def _seconds(reader: DrillReader, table: Mapping[str, Any], path: Path, info: Fa
 
 
 def _options(reader: DrillReader, table: Mapping[str, Any], path: Path, info: FaultInfo) -> dict[str, Any]:
-    """Those of its kind. `times` of rolling kills is theirs, unless the fault itself comes every so often."""
-    own = _OWN if "every" in table else tuple(key for key in _OWN if key != "times")
-    options = [option for option in info.options if option.name in table and option.name not in own]
+    """Those of its kind."""
     found = {
-        option.name: reader.take(table, path, option.name, _reader_of(option), None) for option in options
+        option.name: reader.take(table, path, option.name, _reader_of(option), None)
+        for option in info.options
+        if option.name in table
     }
     return {name: value for name, value in found.items() if value is not None}
 

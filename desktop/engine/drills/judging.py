@@ -5,31 +5,31 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from desktop.engine.api import Account, DeskError, Verdict
+from desktop.engine.api import Account, DeskError, FaultRecord, Recovery, Verdict
 from desktop.engine.drills.round import DrillDesk, Found
 from desktop.engine.stack.secrets import without_secrets
 from desktop.engine.verdict.account import account_of
 from desktop.engine.verdict.judge import judge
 from desktop.engine.verdict.kept import write_verdict
+from desktop.engine.verdict.recovery import recovery_of
 from desktop.engine.verdict.settled import settled_record
 
 
 def judge_round(desk: DrillDesk, found: Found) -> Verdict:
     """The verdict; where the record cannot be read it is UNKNOWN, and says so."""
-    account, troubles = Account(), found.troubles
+    account, recovery, faults, troubles = Account(), tuple[Recovery, ...](), found.faults, found.troubles
     if found.folder is not None:
         try:
-            account = _account(desk, found)
+            account, recovery, faults = _evidence(desk, found)
         except DeskError as error:
             troubles = (*troubles, f"The record cannot be read: {error}")
     ended = time.time()
-    rested = found.rest_at is not None and not troubles
     verdict = judge(
         found.drill,
         account,
-        (),
-        found.faults,
-        rested=rested,
+        recovery,
+        faults,
+        rested=found.rest_at is not None and not troubles,
         why_not=troubles[0] if troubles else "",
         halted=found.halted,
         seed=found.seed,
@@ -43,11 +43,17 @@ def judge_round(desk: DrillDesk, found: Found) -> Verdict:
     return _kept(found, verdict)
 
 
-def _account(desk: DrillDesk, found: Found) -> Account:
+def _evidence(desk: DrillDesk, found: Found) -> tuple[Account, tuple[Recovery, ...], tuple[FaultRecord, ...]]:
+    """Account, recovery and the faults with what came of them. Raises DeskError."""
     record = settled_record(desk)
     if record is None:
-        raise DeskError("There is none.", "")
-    return account_of(record, found.since)
+        raise DeskError("nothing was recorded.", "")
+    account = account_of(record, found.since)
+    desk.judge_faults().result()
+    judged = {fault.id: fault for fault in desk.snapshot().faults}
+    faults = tuple(judged.get(fault.id, fault) for fault in found.faults)
+    recovery = tuple(recovery_of(record, fault, found.events) for fault in faults)
+    return account, recovery, faults
 
 
 def _between(first: float | None, last: float | None) -> float | None:

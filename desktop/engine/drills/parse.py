@@ -174,8 +174,6 @@ def _faults(
     reader: DrillReader, data: Mapping[str, Any], stack: StackSpec | None
 ) -> tuple[PlannedFault, ...]:
     tables = reader.tables(data, "fault")
-    if "fault" not in data or data["fault"] == []:
-        reader.fault((), "has no fault.", 'Write [[fault]] with what = "kill-worker" and at = "2 s".')
     read = [
         read_fault(reader, table, ("fault", index), reader.line(("fault", index)), stack)
         for index, table in enumerate(tables)

@@ -18,6 +18,7 @@ from desktop.engine.api import (
     FaultRecord,
     FaultState,
     LoadSnapshot,
+    ServiceEvent,
     StackSnapshot,
     StackState,
     Stage,
@@ -64,6 +65,7 @@ class Found:
     load_ended: float | None
     troubles: tuple[str, ...]  # sentences: why nothing can be said
     halted: bool
+    events: tuple[ServiceEvent, ...] = ()  # what was heard of the services meanwhile
 
 
 Judge = Callable[[DrillDesk, Found], Verdict]
@@ -107,10 +109,12 @@ class Round:
         self._rest = Rest()
         self._rest_at: float | None = None
         self._was_halted = False
+        self._events: list[ServiceEvent] = []
 
     def run(self) -> Verdict:
         """The verdict; UNKNOWN where it was halted or something went wrong. Raises nothing of that."""
         began = time.time()
+        unsubscribe = self._desk.subscribe(self._events.append)
         try:
             self._start()
             self._run()
@@ -120,6 +124,8 @@ class Round:
             self._tell(Stage.HALTING, "Undoing what the drill did", 0.9)
         except DeskError as error:
             self._troubles.append(str(error))
+        finally:
+            unsubscribe()
         self._calm()
         if not self._was_halted:
             self._tell(Stage.JUDGING, "Asking the ledger what became of every task", 0.9)
@@ -335,6 +341,7 @@ class Round:
             load_ended=self._load_ended,
             troubles=tuple(self._troubles),
             halted=self._was_halted,
+            events=tuple(self._events),
         )
 
     def _stop(self) -> None:
