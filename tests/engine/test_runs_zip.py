@@ -54,6 +54,16 @@ def test_a_run_comes_back_as_it_was(packed: Path, tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+def test_faults_and_a_drills_verdict_go_with_the_run(desk_home: Path, tmp_path: Path) -> None:
+    folder = small_run()
+    texts = {"faults.jsonl": '{"id":1}\n', "drill.json": "{}\n", "drill.toml": 'name = "kill"\n'}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    pack(folder, tmp_path / "run.zip", quiet())
+    back = unpack(tmp_path / "run.zip", tmp_path / "opened", quiet())
+    assert {name: (back / name).read_text(encoding="utf-8") for name in texts} == texts
+
+
 def test_only_the_record_is_packed(packed: Path) -> None:
     with zipfile.ZipFile(packed) as archive:
         names = {name.partition("/")[2] for name in archive.namelist()}

@@ -21,6 +21,7 @@ from desktop.engine.stack.problems import did_you_mean
 from desktop.engine.supervise import session as sessions
 
 DATABASE, STACK, NOTE, LOGS, LEDGER = "run.db", "stack.toml", "run.toml", "logs", "ledger"
+BESIDE = (NOTE, "faults.jsonl", "drill.json", "drill.toml")  # files beside the record that go with it
 RECORDER = "recorder.lock"  # held by the recorder while it writes
 GOING = ".deleted-"  # a folder that is being deleted has this before its name
 _LONGEST_NOTE = 2_000

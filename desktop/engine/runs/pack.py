@@ -17,7 +17,7 @@ from typing import IO
 from desktop.engine.api import DeskError
 from desktop.engine.record.schema import stillborn
 from desktop.engine.runs.cap import told_size
-from desktop.engine.runs.folders import DATABASE, LEDGER, LOGS, NOTE, STACK, is_run, writers
+from desktop.engine.runs.folders import BESIDE, DATABASE, LEDGER, LOGS, STACK, is_run, writers
 from desktop.engine.runs.underway import Progress
 
 _CHUNK = 1 << 20
@@ -29,8 +29,9 @@ _LEVEL = 4  # a ledger gets 7 times smaller, a database 2.3; 6 takes twice as lo
 def pack(folder: Path, to: Path, progress: Progress) -> str:
     """Write the zip; a sentence that says so. What is there already is replaced at the very end.
 
-    Only what belongs to the record is taken: database, stack file, note, logs and ledger. The broker's own
-    folder stays out, and with it whatever of the messages it has on disk. Raises DeskError.
+    Only what belongs to the record is taken: database, stack file, note, faults, a drill's file and verdict,
+    logs and ledger. The broker's own folder stays out, and with it whatever of the messages it has on disk.
+    Raises DeskError.
     """
     if not is_run(folder):
         raise DeskError(f"{folder} is no run folder.", "`celery-desk runs` lists the ones there are.")
@@ -69,7 +70,7 @@ def _write(folder: Path, part: Path, beside: Path, progress: Progress) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for name in (STACK, NOTE):
+    for name in (STACK, *BESIDE):
         if (folder / name).is_file() and not (folder / name).is_symlink():
             yield folder / name
     for name in (LOGS, LEDGER):

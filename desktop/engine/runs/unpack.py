@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from desktop.engine.api import DeskError
 from desktop.engine.runs.cap import told_size
-from desktop.engine.runs.folders import DATABASE, LEDGER, LOGS, NOTE, STACK
+from desktop.engine.runs.folders import BESIDE, DATABASE, LEDGER, LOGS, STACK
 from desktop.engine.runs.underway import Progress
 
 _CHUNK = 1 << 20
@@ -154,7 +154,7 @@ def _wanted(name: str, root: str) -> str:
     if not name.startswith(root):
         return ""
     place = PurePosixPath(name[len(root) :])
-    if str(place) in (DATABASE, STACK, NOTE):
+    if str(place) in (DATABASE, STACK, *BESIDE):
         return str(place)
     return str(place) if len(place.parts) == 2 and place.parts[0] in (LOGS, LEDGER) else ""
 
