@@ -232,6 +232,41 @@ def open_command(run: str, page: str | None) -> None:
     sys.exit(open_run(run, page))
 
 
+@cli.command("report")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--to",
+    default="html",
+    show_default=True,
+    metavar="FORMATS",
+    help="html, md, json, junit; several with commas.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("."),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the files go.",
+)
+def report_command(runs: tuple[str, ...], to: str, out: Path) -> None:
+    """Write a report of a run: what was lost and what ran twice, the faults, graphs, settings, log lines.
+
+    RUN is a run folder, a zip of one, the name of a run that `runs` lists, or "latest". Of several runs (the
+    repeats of a drill) it is one report: a table of all, then the worst in full. One file a format, which
+    needs nothing but itself; JUnit is for CI.
+
+    \b
+    Examples:
+      celery-desk report latest
+      celery-desk report latest --to html,junit --out ./reports
+      celery-desk report ./from-a-colleague.zip --to md
+    """
+    from desktop.commands.report import report
+
+    sys.exit(report(runs, to, out))
+
+
 @cli.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context

@@ -43,5 +43,15 @@ def _clean(holder: Any) -> None:
                 holder[key] = clean
 
 
+def hidden(text: str) -> str:
+    """Any text without the password of any URL in it: a line of a log, an error, a command."""
+    return _IN_URL.sub(_hidden, text)
+
+
+def is_secret(name: str) -> bool:
+    """Whether the name of a key or an argument says that its value is one."""
+    return _SECRET.search(name) is not None
+
+
 def _hidden(found: re.Match[str]) -> str:
     return f"{found['user']}:…"
