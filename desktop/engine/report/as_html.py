@@ -18,7 +18,6 @@ from desktop.engine.report.lanes import lanes_of
 from desktop.engine.report.logs import AROUND, LINES
 from desktop.engine.report.model import Report
 from desktop.engine.report.plot import Axis, plot_of
-from desktop.engine.stack.secrets import hidden
 
 FAILED_IDS = 1_000  # of one reason
 REASONS = 20
@@ -70,7 +69,6 @@ def _environment() -> jinja2.Environment:
         "seconds": words.seconds,
         "number": lambda value: f"{value:,}",
         "memory": _memory,
-        "without_secrets": hidden,
     }
     environment.filters |= filters
     environment.globals |= {

@@ -15,12 +15,12 @@ from desktop.engine.report import judging, setup
 from desktop.engine.report.graphs import graphs_of
 from desktop.engine.report.logs import around_faults
 from desktop.engine.report.model import Judged, Report, Scenario, Story
+from desktop.engine.report.scrub import scrubbed
 from desktop.engine.report.story import story_of
 from desktop.engine.runs.catalog import info_of
 from desktop.engine.runs.folders import LOGS, STACK
 from desktop.engine.runs.opened import read_spec
 from desktop.engine.runs.underway import Progress
-from desktop.engine.stack.secrets import hidden
 
 ROWS = 50  # of each list of ids that are told with name and worker
 _MARKS = 400
@@ -47,35 +47,37 @@ def gather(folder: Path, record: Record, progress: Progress, *, live: bool = Fal
     logs = around_faults(folder / LOGS, faults, marks)
     progress.tell(0.9)
     text = _read(folder / STACK)
-    return Report(
-        run=folder.name,
-        stack=info.stack,
-        began=began,
-        ended=ended,
-        zero=verdict.began if verdict is not None else began,
-        made=time.time(),
-        made_with=version("celery-desk"),
-        judged=_judged(verdict) if verdict is not None else None,
-        scenario=_scenario(folder, verdict) if verdict is not None else None,
-        account=account,
-        rows=_rows(record, account),
-        stories=_stories(record, account, verdict, faults),
-        faults=faults,
-        recovery=recovery,
-        differences=setup.differences(spec.celery),
-        celery=setup.celery_version(),
-        workers=setup.worker_lines(spec, known=not foreign),
-        broker=setup.broker_line(spec) if not foreign else f"somebody else's: {known['attached']}",
-        versions=info.versions,
-        machine=_table(known.get("machine")),
-        graphs=graphs,
-        marks=marks[:_MARKS],
-        marks_left_out=max(len(marks) - _MARKS, 0),
-        logs=logs,
-        stack_text=setup.clean_file(text) if text else "",
-        gaps=tuple(_gaps(info, known, account, (unread, why))),
-        note=info.note,
-        live=live,
+    return scrubbed(
+        Report(
+            run=folder.name,
+            stack=info.stack,
+            began=began,
+            ended=ended,
+            zero=verdict.began if verdict is not None else began,
+            made=time.time(),
+            made_with=version("celery-desk"),
+            judged=_judged(verdict) if verdict is not None else None,
+            scenario=_scenario(folder, verdict) if verdict is not None else None,
+            account=account,
+            rows=_rows(record, account),
+            stories=_stories(record, account, verdict, faults),
+            faults=faults,
+            recovery=recovery,
+            differences=setup.differences(spec.celery),
+            celery=setup.celery_version(),
+            workers=setup.worker_lines(spec, known=not foreign),
+            broker=setup.broker_line(spec) if not foreign else f"somebody else's: {known['attached']}",
+            versions=info.versions,
+            machine=_table(known.get("machine")),
+            graphs=graphs,
+            marks=marks[:_MARKS],
+            marks_left_out=max(len(marks) - _MARKS, 0),
+            logs=logs,
+            stack_text=setup.clean_file(text) if text else "",
+            gaps=tuple(_gaps(info, known, account, (unread, why))),
+            note=info.note,
+            live=live,
+        )
     )
 
 
@@ -159,7 +161,7 @@ def _gaps(info: RunInfo, known: Mapping[str, Any], account: Account, why: Iterab
         )
     said = known.get("gaps")
     told += [str(gap) for gap in said] if isinstance(said, (list, tuple)) else []
-    return dict.fromkeys(hidden(gap) for gap in (*told, *account.gaps))
+    return dict.fromkeys((*told, *account.gaps))
 
 
 def _table(value: Any) -> Mapping[str, Any]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from desktop.engine.api import FaultRecord, LogLine, Mark, MarkKind
 from desktop.engine.observe.loglines import clean, parse
 from desktop.engine.report.model import Around
-from desktop.engine.stack.secrets import hidden
 
 AROUND = 10.0  # seconds before and after
 LINES = 40  # of one service, round one moment
@@ -108,7 +107,7 @@ class _LogFile:
                 continue
             if t > moment + AROUND:
                 return found, cut
-            found.append(LogLine(number, self.service, t, line.level, hidden(line.text)[:_LONGEST]))
+            found.append(LogLine(number, self.service, t, line.level, line.text[:_LONGEST]))
         return found, cut or len(data) == at + _BYTES - start
 
     def _known(self) -> tuple[int, float, float, float]:

@@ -65,8 +65,6 @@ class Story:
 
     why: str  # "lost", "ran twice"
     task: TaskDetail
-    args: str  # without secrets
-    kwargs: str
     faults: tuple[FaultRecord, ...]  # that were done in its time
     steps: tuple[tuple[float, str], ...]  # (when, what), in words
     more: int = 0  # steps that are left out

@@ -26,7 +26,7 @@ _PUSH = 0.1  # seconds between two lines
 
 def main() -> int:
     """Exit code 0 when everything that there was to say was said."""
-    asked = json.loads(sys.stdin.readline())
+    asked = _asked()
     future: Underway[Any] = Underway()
     over = threading.Event()
     threading.Thread(target=_watch, args=(future,), daemon=True).start()
@@ -54,10 +54,23 @@ def _work(asked: dict[str, Any], progress: Progress) -> dict[str, Any]:
     return {"written": [str(path) for path in written]}
 
 
+def _asked() -> dict[str, Any]:
+    """What stands on stdin, up to the end of its line."""
+    data = b""
+    while not data.endswith(b"\n"):
+        some = os.read(0, 1 << 16)
+        if not some:
+            sys.exit(1)
+        data += some
+    asked: dict[str, Any] = json.loads(data)
+    return asked
+
+
 def _watch(future: Underway[Any]) -> None:
     """The end of stdin is the end of whoever asked."""
     with contextlib.suppress(OSError):
-        while sys.stdin.buffer.read(4096):
+        # Not through sys.stdin: an interpreter that ends while a thread reads there aborts.
+        while os.read(0, 4096):
             pass
     future.cancel()
     time.sleep(LAST)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from desktop.engine.api import DeskError
@@ -126,22 +125,16 @@ def _prefetch(spec: StackSpec, worker: WorkerSpec) -> str:
 
 
 def _command(spec: StackSpec, worker: WorkerSpec) -> str:
-    """Without what may be a secret: `--password=…` of somebody's own options too."""
+    """Without what may be a secret: `--password …` of somebody's own options too."""
     try:
-        words = shlex.split(hidden(shown_command(spec, worker)))
+        words = shlex.split(shown_command(spec, worker))
     except (DeskError, ValueError):
         return ""
     clean: list[str] = []
     for word in words:
-        name, equals, _ = word.partition("=")
-        after_secret = (
-            bool(clean) and clean[-1].startswith("-") and "=" not in clean[-1] and is_secret(clean[-1])
-        )
-        if after_secret and not word.startswith("-"):
-            word = LEFT_OUT
-        elif equals and is_secret(name):
-            word = f"{name}={LEFT_OUT}"
-        clean.append(word)
+        before = clean[-1] if clean else ""
+        named = before.startswith("-") and "=" not in before and is_secret(before)
+        clean.append(LEFT_OUT if named and not word.startswith("-") else hidden(word))
     return shlex.join(clean)
 
 
@@ -155,14 +148,8 @@ def broker_line(spec: StackSpec) -> str:
 
 
 def clean_file(text: str) -> str:
-    """A stack or drill file as it may leave the machine; of one that is none only the URLs' passwords go."""
+    """A stack or drill file as it may leave the machine; of one that is none what looks like a password goes."""
     try:
-        document = tomlkit.parse(text)
-        for holder in (document.get("stack"), document):
-            app = holder.get("app") if isinstance(holder, Mapping) else None
-            env = app.get("env") if isinstance(app, Mapping) else None
-            for name in list(env) if isinstance(env, Mapping) else ():
-                env[name] = LEFT_OUT  # type: ignore[index]
-        return without_secrets(tomlkit.dumps(document))
+        return without_secrets(text)
     except TOMLKitError:
         return hidden(text)

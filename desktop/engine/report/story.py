@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from desktop.engine.api import AttemptRow, DeskError, FaultRecord, Record, TaskDetail, TaskState
 from desktop.engine.report import words
 from desktop.engine.report.model import Story
-from desktop.engine.stack.secrets import LEFT_OUT, hidden, is_secret
+from desktop.engine.stack.secrets import LEFT_OUT, is_secret
 
 _PATIENCE = 60.0  # seconds
 _STEPS = 60
@@ -24,13 +25,14 @@ def story_of(record: Record, why: str, task_id: str, faults: Sequence[FaultRecor
         task = record.task(task_id).result(_PATIENCE)
     except DeskError:
         return None
+    task = replace(task, args=cleaned(task.args), kwargs=cleaned(task.kwargs))
     near = _near(task, faults)
     steps = sorted((*_steps(task), *_of_faults(near)), key=lambda step: step[0])
     end = _end(task)
     steps += [(task.row.ended if task.row.ended is not None else steps[-1][0], end)] if end and steps else []
     more = max(len(steps) - _STEPS, 0)
     shown = steps if not more else steps[: _STEPS // 2] + steps[-_STEPS // 2 :]
-    return Story(why, task, cleaned(task.args), cleaned(task.kwargs), near, tuple(shown), more)
+    return Story(why, task, near, tuple(shown), more)
 
 
 def _near(task: TaskDetail, faults: Sequence[FaultRecord]) -> tuple[FaultRecord, ...]:
@@ -72,7 +74,7 @@ def _steps(task: TaskDetail) -> Iterator[tuple[float, str]]:
 
 def _ended(attempt: AttemptRow) -> str:
     after = f" after {words.seconds(attempt.run)}" if attempt.run is not None else ""
-    error = f": {hidden(attempt.error)}" if attempt.error else ""
+    error = f": {attempt.error}" if attempt.error else ""
     match attempt.state:
         case "CUT":
             ran = (
@@ -113,11 +115,11 @@ def _end(task: TaskDetail) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Arguments as JSON, without what may be a secret: values under such names, passwords of URLs."""
+    """Arguments as JSON, without the values of names that say that they are secrets."""
     try:
         text = json.dumps(_clean(json.loads(text)), ensure_ascii=False)
     except ValueError:
-        text = hidden(text)
+        pass  # it was cut: `scrub` still looks at it
     return text if len(text) <= _ARGS else f"{text[:_ARGS]}…"
 
 
@@ -127,7 +129,5 @@ def _clean(value: Any) -> Any:
             return {key: LEFT_OUT if is_secret(key) else _clean(one) for key, one in value.items()}
         case list():
             return [_clean(one) for one in value]
-        case str():
-            return hidden(value)
         case _:
             return value
