@@ -22,7 +22,8 @@ from desktop.engine.api import (
     State,
     WorkerSnapshot,
 )
-from desktop.engine.signals import COLD, KILLED, Fate, process_offers, worker_offers
+from desktop.engine.forecast.rules import COLD, KILLED, Fate
+from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.model import Pool, WorkerSpec
 from tests.support.valkey import ValkeyServer
 
@@ -100,7 +101,7 @@ def test_a_kill_by_pool_and_acks(pool: Pool) -> None:
 
 def test_every_pool_has_its_fates() -> None:
     assert set(COLD) == set(KILLED) == set(Pool)
-    assert {fate for pair in KILLED.values() for fate in pair} == {Fate.LOST, Fate.LATER}
+    assert {fate for pair in KILLED.values() for fate, _ in pair} == {Fate.LOST, Fate.LATER}
 
 
 def test_an_idle_worker_loses_nothing_to_any_signal() -> None:

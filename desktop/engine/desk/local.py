@@ -141,14 +141,15 @@ class LocalDesk(
         return read_catalog(python, spec.app.target, spec.app.directory, env)
 
     def signal_offers(self, worker: str, pid: int | None = None) -> tuple[SignalOffer, ...]:
-        shown = self.snapshot().worker(worker)
+        stack = self.snapshot()
+        shown = stack.worker(worker)
         if shown is None or self.attached is not None:
             return ()
         celery = self.spec().celery
         if pid is None:
-            return worker_offers(shown, celery)
+            return worker_offers(shown, celery, stack)
         process = next((p for p in shown.processes if p.pid == pid), None)
-        return process_offers(shown, process, celery) if process is not None else ()
+        return process_offers(shown, process, celery, stack) if process is not None else ()
 
     @property
     def broker_url(self) -> str:

@@ -42,7 +42,7 @@ def _restart(draft: Draft, spec: FaultSpec) -> None:
         draft.becomes((Fate.FINISHES, rules.BROKER_KEEPS), "waiting", waiting)
     elif persistence is Persistence.SNAPSHOT:
         draft.becomes((Fate.MAYBE_GONE, rules.BROKER_SNAPSHOT), "waiting", waiting)
-        draft.unsure("What came and went since the broker's last save cannot be told.")
+        draft.because("What came and went since the broker's last save cannot be told.")
     else:
         draft.becomes((Fate.GONE, rules.BROKER_WAITING_GONE), "waiting", waiting)
     stranded = exactly(situation.stranded)
@@ -57,7 +57,7 @@ def _restart(draft: Draft, spec: FaultSpec) -> None:
             runs, waits = _perhaps(runs), _perhaps(waits)
         _put(draft, reach, runs, waits)
     if seconds_of(spec) is None:
-        draft.unsure("It stays down until it is undone by hand: nothing goes on before.")
+        draft.because("It stays down until it is undone by hand: nothing goes on before.")
 
 
 def _perhaps(law: Law) -> Law:
@@ -92,7 +92,7 @@ def _waiting(draft: Draft) -> Count:
     if not count and not come:
         return exactly(0)
     if taken or come:
-        draft.unsure("Messages come and go while you read this: the numbers are ranges.")
+        draft.because("Messages come and go while you read this: the numbers are ranges.")
     return Count(max(0, count - taken), count + come)
 
 
@@ -112,7 +112,7 @@ def _fill(draft: Draft) -> None:
     waiting = _waiting(draft)
     draft.becomes((Fate.MAYBE_LOST, rules.FILLED_WAITING), "waiting", waiting)
     if waiting.most:
-        draft.unsure("A worker that takes a message and cannot note it down may lose it.")
+        draft.because("A worker that takes a message and cannot note it down may lose it.")
 
 
 def _freeze(draft: Draft, spec: FaultSpec) -> None:
@@ -123,7 +123,7 @@ def _freeze(draft: Draft, spec: FaultSpec) -> None:
         law = (Fate.FINISHES, rules.BROKER_FROZEN)
         if seconds is None or seconds > settings.timeout:
             law = (Fate.MAYBE_AGAIN, rules.BROKER_FROZEN)
-            draft.unsure(
+            draft.because(
                 "It stands still for longer than the visibility timeout: the first worker that polls "
                 "afterwards may give back what others hold."
             )

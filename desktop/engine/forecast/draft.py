@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from desktop.engine.api import Count, Forecast
 from desktop.engine.forecast.restoring import Restoring
@@ -12,6 +11,7 @@ from desktop.engine.forecast.situation import Situation
 from desktop.engine.forecast.words import listed, number, running_tasks, told
 
 NONE = Count()
+_ONE = Count(1, 1)
 # The worst first, as the sentences are to stand.
 _ORDER = (
     *(Fate.LOST, Fate.ACKED, Fate.GONE, Fate.MAYBE_GONE, Fate.MAYBE_LOST, Fate.FAILS),
@@ -35,13 +35,6 @@ def exactly(number: int) -> Count:
     return Count(number, number)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    fate: Fate
-    subject: str  # "{} running tasks"
-    count: Count
-
-
 class Draft:
     """Collects what becomes of tasks; `finish` makes the forecast."""
 
@@ -55,7 +48,8 @@ class Draft:
         self._first: list[str] = []
         self._notes: list[str] = []
         self._rules: dict[str, None] = {}
-        self._unsure: list[str] = []
+        self._why: list[str] = []
+        self.sure = True
         self.restoring: Restoring | None = None
         self.back_after: float | None = None
 
@@ -87,10 +81,15 @@ class Draft:
         if text not in self._notes:
             self._notes.append(text)
 
-    def unsure(self, why: str) -> None:
-        """It cannot be told exactly, and why."""
-        if why not in self._unsure:
-            self._unsure.append(why)
+    def because(self, why: str) -> None:
+        """A sentence at the end: why a number is a range."""
+        if why not in self._why:
+            self._why.append(why)
+
+    def cannot_tell(self, why: str) -> None:
+        """The whole forecast is a guess, and why."""
+        self.sure = False
+        self.because(why)
 
     def finish(self) -> Forecast:
         """The forecast."""
@@ -110,7 +109,7 @@ class Draft:
             back=counts["back"],
             back_after=self._back_after(counts["back"].most + counts["again"].most),
             hurts=hurts,
-            sure=not self._unsure and all(count.exact for count in counts.values()),
+            sure=self.sure,
             rules=tuple(RULES[rule] for rule in self._rules),
         )
 
@@ -134,32 +133,31 @@ class Draft:
 
     def _sentences(self, hurts: bool) -> tuple[str, ...]:
         fates = [sentence for fate in _ORDER for sentence in self._of(fate)]
-        calm = (
-            [] if hurts or any(Fate.BACK_LATER is fate for fate, _ in self._fates) else ["Nothing is lost."]
-        )
-        return (*self._first, *fates, *calm, *self._notes, *self._unsure)
+        told = {fate for fate, _ in self._fates}
+        if not hurts and not told & {Fate.BACK_LATER, Fate.MAYBE_BACK}:
+            fates.append(
+                "Nothing is lost." if self.running or self.held else "It holds no task: nothing is lost."
+            )
+        return (*self._first, *fates, *self._notes, *self._why)
 
     def _of(self, fate: Fate) -> list[str]:
         back = self.restoring.text if self.restoring is not None else "come back"
-        held = _held_together(
-            {
-                what: count
-                for (one, what), count in self._fates.items()
-                if one is fate and (one, what) not in self._quiet
-            }
-        )
-        if not held or fate is Fate.FINISHES:
+        share = self._share(fate)
+        if share is None or fate is Fate.FINISHES:
             return []
-        subjects, count = held
-        text = told(fate, subjects, count, self.situation.settings, back)
-        return [f"{text}."]
+        subject, count = share
+        if fate is Fate.LATER and (held := self._share(Fate.BACK_LATER)) is not None:
+            return [f"{subject} will be cut off; {'it' if count == _ONE else 'they'} and {held[0]} {back}."]
+        if fate is Fate.BACK_LATER and self._share(Fate.LATER) is not None:
+            return []  # told with those that ran
+        return [f"{told(fate, subject, count, self.situation.settings, back)}."]
 
-
-def _held_together(of_fate: dict[str, Count]) -> tuple[str, Count] | None:
-    """`2 running tasks, 6 reserved and 1 scheduled`, and how many that is."""
-    parts, total = [], NONE
-    for what in ("running", "reserved", "scheduled", "waiting", "stranded"):
-        if (count := of_fate.get(what)) is not None:
-            parts.append(running_tasks(count) if what == "running" else f"{number(count)} {what}")
-            total = plus(total, count)
-    return (listed(parts), total) if parts else None
+    def _share(self, fate: Fate) -> tuple[str, Count] | None:
+        """`2 running tasks, 6 reserved and 1 scheduled`, and how many that is."""
+        parts, total = [], NONE
+        for what in ("running", "reserved", "scheduled", "waiting", "stranded"):
+            count = self._fates.get((fate, what))
+            if count is not None and (fate, what) not in self._quiet:
+                parts.append(running_tasks(count) if what == "running" else f"{number(count)} {what}")
+                total = plus(total, count)
+        return (listed(parts), total) if parts else None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from desktop.engine.api import Count, FaultSpec
 from desktop.engine.faults.catalog import seconds_of
 from desktop.engine.forecast import rules
-from desktop.engine.forecast.draft import Draft
+from desktop.engine.forecast.draft import NONE, Draft, exactly
 from desktop.engine.forecast.reach import Reach
 from desktop.engine.forecast.rules import Fate
 from desktop.engine.forecast.situation import SWEEPING, Situation, WorkerSituation
-from desktop.engine.forecast.words import running_tasks, timeout_text
-from desktop.engine.forecast.workers import Workers, held, reached
+from desktop.engine.forecast.words import amounts, running_tasks, timeout_text
+from desktop.engine.forecast.workers import Workers, reached
 from desktop.engine.stack.model import Pool
 
 
@@ -45,10 +45,10 @@ def _delivered_twice(
     others = any(
         one.consumes and one.pool in SWEEPING and one.name not in frozen for one in situation.workers
     )
-    if not others and worker.pool not in SWEEPING:
-        return False
     if seconds is None:
         return None
+    if not others and worker.pool not in SWEEPING:
+        return False
     if worker.held_since is not None and situation.t - worker.held_since + seconds < settings.timeout:
         return False
     if seconds > settings.timeout + settings.sweep + 1.0 and others:
@@ -65,12 +65,12 @@ def _frozen(draft: Draft, worker: WorkerSituation, reach: Reach, twice: bool | N
         draft.becomes((Fate.FINISHES, rules.FREEZE_SHORT), "reserved", reach.held)
         return
     law = (Fate.TWICE if twice else Fate.MAYBE_AGAIN, rules.FREEZE_LONG)
-    if unacked:
-        draft.becomes(law, "running", reach.running)
-    held(draft, law, reach)
+    running = reach.running if unacked else NONE
+    put = draft.becomes if twice else draft.quietly
+    put(law, "running", running)
+    put(law, "reserved", reach.reserved)
+    put(law, "scheduled", exactly(reach.scheduled))
     draft.back_after = settings.timeout
-    if twice is None:
-        draft.unsure(
-            f"What was delivered to it more than {timeout_text(settings.timeout)} ago (visibility timeout) "
-            "may be given to another worker meanwhile, and run here too."
-        )
+    if not twice and (who := amounts(running, reach.reserved, reach.scheduled)):
+        timeout = timeout_text(settings.timeout)
+        draft.because(f"Nothing is lost; but after {timeout} (visibility timeout) {who} may run twice.")

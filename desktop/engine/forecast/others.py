@@ -34,7 +34,7 @@ def poison(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
             f"On {worker.pool.value} a task that ends its process ends the worker: everything that it runs "
             "then shares the fate of a kill."
         )
-        draft.unsure("Whether they run before or after the poison cannot be told.")
+        draft.because("Whether they run before or after the poison cannot be told.")
 
 
 def _poisoned_process(draft: Draft, count: int) -> None:
@@ -98,7 +98,7 @@ def network(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
         law = (Fate.MAYBE_AGAIN, rule)
         draft.becomes(law if settings.late else (Fate.FINISHES, rule), "running", reach.running)
         held(draft, law, reach)
-        draft.unsure("Longer than the visibility timeout: what it holds may be given to another worker.")
+        draft.because("Longer than the visibility timeout: what it holds may be given to another worker.")
 
 
 def _untouched(draft: Draft, worker: WorkerSituation, rule: str) -> None:

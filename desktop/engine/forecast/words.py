@@ -9,7 +9,6 @@ from desktop.engine.forecast.rules import Fate
 from desktop.engine.forecast.situation import RETRY_DELAY, Settings
 from desktop.engine.supervise.outcome import duration
 
-RUNNING = "running task"
 PHRASES = {
     Fate.LOST: "will be lost ({acks})",
     Fate.MAYBE_LOST: "may be lost: the moment decides",
@@ -51,11 +50,11 @@ def running_tasks(count: Count) -> str:
     return f"{number(count)} running task{'' if count == Count(1, 1) else 's'}"
 
 
-def held_tasks(reserved: Count, scheduled: int) -> str:
-    """`6 reserved and 1 scheduled`."""
-    parts = [f"{number(reserved)} reserved"] if reserved.most else []
-    parts += [f"{scheduled:,} scheduled"] if scheduled else []
-    return " and ".join(parts)
+def amounts(running: Count, reserved: Count, scheduled: int = 0) -> str:
+    """`2 running tasks, 6 reserved and 1 scheduled`; "" for none."""
+    parts = [running_tasks(running)] if running.most else []
+    parts += [f"{number(reserved)} reserved"] if reserved.most else []
+    return listed([*parts, *([f"{scheduled:,} scheduled"] if scheduled else [])])
 
 
 def for_one(text: str) -> str:

@@ -40,7 +40,7 @@ def kill(draft: Draft, workers: Workers) -> None:
 def _brpop(draft: Draft) -> None:
     draft.rule(rules.BRPOP)
     draft.becomes((Fate.MAYBE_LOST, rules.BRPOP), "waiting", Count(0, 1))
-    draft.unsure("A message that is on its way from the queue to the worker at that moment is lost.")
+    draft.because("A message that is on its way from the queue to the worker at that moment is lost.")
 
 
 def warm(draft: Draft, workers: Workers, spec: FaultSpec | None = None) -> None:
@@ -97,7 +97,7 @@ def _soft(draft: Draft, worker: WorkerSituation, reach: Reach, law: Law) -> None
         return
     after = {Fate.LOST: "be lost", Fate.ACKED: "be cut off and lost, though acks are late"}
     what = after.get(law[0], "be cut off and run again")
-    draft.unsure(f"One that takes longer will {what} ({'acks ' + draft.situation.settings.acks}).")
+    draft.first(f"One that takes longer will {what} (acks {draft.situation.settings.acks}).")
     fate = Fate.MAYBE_AGAIN if law[0] is Fate.AGAIN else Fate.MAYBE_LOST
     draft.quietly((fate, law[1]), "running", reach.running)
 
@@ -155,7 +155,7 @@ def rolling(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
         draft.becomes((maybe, law[1]), "running", Count(0, most))
         draft.quietly((Fate.MAYBE_BACK, rules.KILLED_HELD[1]), "reserved", Count(0, reach.held.most))
     mean = duration(float(option(spec, "mean")))
-    draft.unsure(f"{times} kills, {mean} apart on the mean: what runs at each of them cannot be told now.")
+    draft.because(f"{times} kills, {mean} apart on the mean: what runs at each of them cannot be told now.")
 
 
 def held(draft: Draft, law: Law, reach: Reach) -> None:
@@ -169,5 +169,5 @@ def reached(draft: Draft, worker: WorkerSituation) -> Reach:
     draft.held += worker.held
     reach = reach_of(draft.situation, worker)
     if reach.why:
-        draft.unsure(reach.why)
+        draft.because(reach.why)
     return reach
