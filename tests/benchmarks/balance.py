@@ -73,6 +73,7 @@ class Outcome:
     stranded_seen: int = 0
     exact: int = 0  # quiet points where everything was right
     never_quiet: int = 0
+    moved_meanwhile: int = 0  # quiet points that ended while they were looked at, and were waited for again
     wrong: list[str] = field(default_factory=list)
 
 
@@ -210,8 +211,12 @@ def _judge(stack: Stack, what: str, shown: StackSnapshot | None, outcome: Outcom
         outcome.never_quiet += 1
         return f"never quiet: {stack.desk.snapshot().balance}"
     balance = shown.balance
-    outcome.stranded_seen += balance.stranded
     wrong = _wrong(stack, shown, balance)
+    if wrong and stack.desk.snapshot().balance != balance:
+        # Stranded messages came back while the ledger was read: what was compared were two moments.
+        outcome.moved_meanwhile += 1
+        return _judge(stack, what, stack.quiet(), outcome)
+    outcome.stranded_seen += balance.stranded
     if wrong:
         outcome.wrong.append(f"{what}: {'; '.join(wrong)}")
     else:
