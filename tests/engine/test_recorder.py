@@ -17,13 +17,14 @@ from typing import Any
 import psutil
 import pytest
 
-from desktop.engine.api import DeskError, Mark, MarkKind, TaskFilter, TaskState
+from desktop.engine.api import DeskError, Held, Mark, MarkKind, TaskFilter, TaskState
 from desktop.engine.ledger.lines import Line, Source
 from desktop.engine.record import moment
 from desktop.engine.record.client import MODULE, Recorder
 from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.recorder import recover
 from desktop.engine.record.told import packed
+from desktop.engine.runs.opened import OpenedRun
 from desktop.engine.runs.underway import StoppedError
 from tests.engine.ledger_lines import MAIN, POOL, ended, line, opened, pool, received, sent, started
 from tests.support.up import ROOT
@@ -231,6 +232,33 @@ def test_a_run_whose_recorder_died_too_is_completed(folder: Path, ledger: Ledger
     record = RunReader.open(folder)
     assert (record.settings()["stack"], record.info.clean) == ("found", False)
     record.close()
+
+
+@pytest.mark.parametrize("dies", ["panel", "recorder too"])
+def test_after_a_kill_the_record_says_whose_messages_are_stranded(
+    dies: str, folder: Path, ledger: Ledger
+) -> None:
+    with spawned(folder) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        eventually((folder / "run.db").exists, "it records")
+        ledger.write(received("a"), received("b"), started("a", 2), sent("c"))
+        if dies == "panel":
+            process.stdin.close()
+            process.stdout.read()
+            assert process.wait(10) == 0
+        else:
+            process.kill()
+    if dies != "panel":
+        recover(folder)
+    (folder / "stack.toml").write_text('name = "made"\n[[worker]]\nname = "w1"\n')
+    run = OpenedRun(folder, RunReader.open(folder))
+    shown = run.snapshot(())
+    run.close()
+    (queue,) = [one for one in shown.queues if one.name == "q"]
+    assert (queue.waiting, queue.stranded, queue.held) == (1, 2, (Held("w1", stranded=2),))
+    assert shown.balance is not None
+    assert (shown.balance.stranded, shown.balance.difference) == (2, 0)
 
 
 def test_completing_can_be_broken_off_and_done_later(folder: Path, ledger: Ledger) -> None:

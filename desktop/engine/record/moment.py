@@ -7,7 +7,7 @@ exact, priorities, which messages were copies, and when what is stranded would h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from desktop.engine.api import Balance, Held
@@ -22,6 +22,22 @@ def kept(told: Told) -> dict[str, Any]:
     """As JSON can hold it; equal for two moments between which no message moved."""
     queues = {name: _of_queue(queue) for name, queue in told.queues.items() if queue.held or queue.seen}
     return {"balance": asdict(told.balance) if told.balance is not None else None, "queues": queues}
+
+
+def after(told: Told, before: Any) -> dict[str, Any]:
+    """As `kept`, once the broker is looked at no more: what was seen of it `before` still holds."""
+    earlier = queues_of(before)
+    queues = {name: _as_seen(queue, earlier.get(name)) for name, queue in told.queues.items()}
+    last = kept(replace(told, queues=queues))
+    if told.balance is None or not told.balance.exact:
+        last["balance"] = before.get("balance") if isinstance(before, Mapping) else None
+    return last
+
+
+def _as_seen(queue: QueueTold, before: QueueTold | None) -> QueueTold:
+    if before is None or queue.seen is not None:
+        return queue
+    return replace(queue, seen=before.seen, oldest_since=before.oldest_since)
 
 
 def balance_of(moment: Any) -> Balance | None:

@@ -18,7 +18,7 @@ from desktop.engine.ledger.dropped import Dropped
 from desktop.engine.ledger.records import Task
 from desktop.engine.ledger.settle import VISIBILITY, Settler
 from desktop.engine.messages.stranded import Stranded
-from desktop.engine.record import draw
+from desktop.engine.record import draw, moment
 from desktop.engine.record.facts import machine, versions
 from desktop.engine.record.looker import Looked, Looker
 from desktop.engine.record.schema import NAME, open_to_read, stillborn
@@ -230,6 +230,9 @@ class Recording:
         if self._looker is not None:
             self._looker.stop()
         self.catch_up()
+        if not clean:  # nobody is told of it any more
+            told = self._drawing.told(time.time(), "")
+            self._store.put(moment.MOMENT, moment.after(told, self._store.get(moment.MOMENT)))
         self._account.unsaved = True
         self._commit()
         self._source.close()
