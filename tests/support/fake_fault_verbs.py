@@ -71,13 +71,13 @@ class FakeFaultVerbs:
             )
         return _of_workers(snapshot.t, hit, fault.kind)
 
-    def inject(self, fault: FaultSpec) -> Future[int]:
+    def inject(self, fault: FaultSpec, by_drill: bool = False) -> Future[int]:
         number = len(self.faults) + 1
         future = self._future("inject", (fault,), number)
-        future.add_done_callback(lambda done: self._land(done, number, fault))
+        future.add_done_callback(lambda done: self._land(done, number, fault, by_drill))
         return future
 
-    def _land(self, done: Future[int], number: int, fault: FaultSpec) -> None:
+    def _land(self, done: Future[int], number: int, fault: FaultSpec, by_drill: bool) -> None:
         if done.cancelled() or done.exception() is not None:
             return
         now, info, seen = self.clock(), self.info_of(fault.kind), self.forecast(fault)
@@ -94,6 +94,7 @@ class FakeFaultVerbs:
             ended_at=None if info.lasts else now,
             text=f"{info.title}: {', '.join(seen.targets)}",
             forecast=seen,
+            by_drill=by_drill,
         )
         self.faults = (*self.faults, record)
 

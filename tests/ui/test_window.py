@@ -320,7 +320,7 @@ def test_a_hidden_window_pulls_nothing(window: Window, qtbot: QtBot) -> None:
 def test_every_page_of_the_product_has_an_icon_and_a_place() -> None:
     from desktop.ui import icons
 
-    order = ["overview", "workers", "queues", "tasks", "graphs", "workloads", "runs", "logs"]
+    order = ["overview", "workers", "queues", "tasks", "graphs", "workloads", "lab", "runs", "logs"]
     keys = [info.key for info in PAGES]
     assert keys == [key for key in order if key in keys]
     assert {"overview", "workers", "workloads", "runs", "logs"} <= set(keys)

@@ -140,7 +140,6 @@ class AboutCard(Card):
         for part in (self.problem, self.teaches, self.change, self.plan):
             self.add(part)
         self.body.addLayout(self._foot())
-        self.add(self.why)
         self.draw.clicked.connect(lambda: self.seed.set_value(1 + secrets.randbelow(_SEEDS)))
 
     def _foot(self) -> QVBoxLayout:
@@ -148,13 +147,12 @@ class AboutCard(Card):
         seed = QWidget()
         seed.setLayout(row(self.seed, self.draw))
         self.seed.setFixedWidth(120)
-        line = row(Field("Seed", seed), Field("How often", self.repeat), spacing=20)
         seed.setAccessibleName("Seed")
-        line.addStretch(1)
-        below = QWidget()
-        below.setLayout(row(self.run))
-        line.addWidget(Field(" ", below))
-        column.addLayout(line)
+        column.setSpacing(12)
+        column.addLayout(row(Field("Seed", seed), Field("How often", self.repeat), 1, spacing=20))
+        below = row(self.run, spacing=12)
+        below.addWidget(self.why, 1)
+        column.addLayout(below)
         return column
 
     def show_info(self, info: DrillInfo) -> None:

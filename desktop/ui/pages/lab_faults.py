@@ -12,12 +12,12 @@ from desktop.ui.pages.lab_done import DonePanel
 from desktop.ui.pages.lab_form import FaultForm
 from desktop.ui.pages.lab_kinds import KindList
 from desktop.ui.pages.lab_presets import PresetButton
-from desktop.ui.widgets.containers import Card
+from desktop.ui.widgets.containers import Card, Column
 from desktop.ui.widgets.empty_state import EmptyState
 
 _EVERY = 5  # turns between two forecasts of one fault: twice a second
 _NARROW = 960  # px below which what was done stands under what can be done
-_KINDS = 216
+_KINDS, _TALL = 216, 420
 _FIRST = FaultKind.KILL_WORKER
 
 
@@ -36,8 +36,12 @@ class FaultsView(QWidget):
         self._stage = QStackedWidget()
         self._stage.addWidget(self.empty)
         self._stage.addWidget(self._breaking())
+        self._both = Column(0, 0)
+        self._both.setAccessibleName("Faults")
         self._sides = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._sides.setContentsMargins(0, 0, 0, 12)
         self._sides.setSpacing(16)
+        self._both.body.addLayout(self._sides)
         self._sides.addWidget(self._stage, 11)
         self._sides.addWidget(self.done, 8)
         line = QHBoxLayout()
@@ -48,7 +52,7 @@ class FaultsView(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(12)
         outer.addLayout(line)
-        outer.addLayout(self._sides, 1)
+        outer.addWidget(self._both, 1)
         self.kinds.chosen.connect(self._choose)
         self.form.changed.connect(self.look_ahead)
         self.form.wanted.connect(shell.lab_commands.inject)
@@ -135,3 +139,5 @@ class FaultsView(QWidget):
         wanted = way.TopToBottom if self.width() < _NARROW else way.LeftToRight
         if wanted is not self._sides.direction():
             self._sides.setDirection(wanted)
+            for part in (self._stage, self.done):
+                part.setMinimumHeight(_TALL if wanted is way.TopToBottom else 0)

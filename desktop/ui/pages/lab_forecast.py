@@ -73,6 +73,7 @@ class Rules(QWidget):
         self.fold = QToolButton()
         self.fold.setProperty("kind", "quiet")
         self.fold.setCheckable(True)
+        self.fold.setAccessibleName("Rules")
         self.fold.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.fold.toggled.connect(self._unfold)

@@ -51,6 +51,9 @@ class FaultForm(QWidget):
             "runs": Field("Task", self.runs),
             "process": Field("Pool process", self.process),
         }
+        for field in self._fixed.values():
+            field.setParent(self)  # those that do not apply lie in no layout
+            field.hide()
         self.forecast = ForecastView()
         self.inject = QPushButton()
         self.problem = ElidedLabel("", "small", "muted")

@@ -36,8 +36,8 @@ _STEPS = (
     ("noticed", "noticed"),
     ("new_process", "new process"),
     ("answers", "answers"),
-    ("first_done", "first task done"),
-    ("backlog", "backlog as before"),
+    ("first_done", "first done"),
+    ("backlog", "backlog back"),
 )
 
 
@@ -80,9 +80,10 @@ class Banner(QWidget):
 class Table(QWidget):
     """A small table of words, made anew only when it is another one."""
 
-    def __init__(self, name: str, heads: Sequence[str]) -> None:
+    def __init__(self, name: str, heads: Sequence[str], wide: int) -> None:
+        """`wide`: the column that takes what room there is."""
         super().__init__()
-        self._name, self._heads = name, tuple(heads)
+        self._name, self._heads, self._wide = name, tuple(heads), wide
         self._rows: tuple[tuple[str, ...], ...] = ()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -101,15 +102,15 @@ class Table(QWidget):
         table = QWidget()
         grid = QGridLayout(table)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(20)
+        grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(4)
         for column, head in enumerate(self._heads):
             grid.addWidget(label(head, "small", "muted"), 0, column)
         for at, cells in enumerate(rows, 1):
             tone = "bad" if at <= len(bad) and bad[at - 1] else ""
             for column, cell in enumerate(cells):
-                grid.addWidget(label(cell, tone=tone, wrap=column == len(cells) - 1), at, column)
-        grid.setColumnStretch(len(self._heads) - 1, 1)
+                grid.addWidget(label(cell, tone=tone, wrap=column == self._wide), at, column)
+        grid.setColumnStretch(self._wide, 1)
         self._column.addWidget(table)
 
 
@@ -131,8 +132,8 @@ class VerdictCard(Card):
         self.which = QComboBox()
         self.which.setAccessibleName("Which repeat")
         self.which.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.checks = Table("Expectations", ("", "wanted", "found"))
-        self.recovery = Table("Recovery, after each fault", ("", *(word for _, word in _STEPS)))
+        self.checks = Table("Expectations", ("", "wanted", "found"), 2)
+        self.recovery = Table("Recovery, after each fault", ("", *(word for _, word in _STEPS)), 0)
         self.account = AccountCard("Account", self._show_tasks, self._open_task)
         self.faults = QVBoxLayout()
         self.faults.setSpacing(8)
