@@ -17,6 +17,7 @@ class Held:
     stranded: int = 0
     back_at: float | None = None  # when its first stranded message may be delivered again
     all_back_at: float | None = None  # when the last may
+    since: float | None = None  # when the oldest one was delivered that it holds and has not started
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,9 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
     return Situation(
         t=now,
         settings=Settings.of(spec.celery),
-        workers=tuple(_worker(one, rate / busy if busy else 0.0) for one in snapshot.workers),
+        workers=tuple(
+            _worker(one, rate / busy if busy else 0.0, _held_since(snapshot, one)) for one in snapshot.workers
+        ),
         waiting={queue.name: queue.waiting for queue in snapshot.queues},
         stranded=sum(queue.stranded for queue in snapshot.queues),
         sending=sending,
@@ -196,12 +198,20 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
     )
 
 
-def worker_situation(worker: WorkerSnapshot) -> WorkerSituation:
-    """One worker by itself, where nothing is known of the rest of its stack."""
-    return _worker(worker, 0.0)
+def _held_since(snapshot: StackSnapshot, worker: WorkerSnapshot) -> float | None:
+    """When the oldest message that it holds was delivered; a late one that runs was so before it began."""
+    moments = [
+        held.since
+        for queue in snapshot.queues
+        for held in queue.held
+        if held.worker == worker.name and held.since is not None
+    ]
+    if snapshot.spec.celery.get("task_acks_late") or worker.spec.pool is Pool.SOLO:
+        moments += [task.since for task in worker.running]
+    return min(moments, default=None)
 
 
-def _worker(worker: WorkerSnapshot, rate_of_one: float) -> WorkerSituation:
+def _worker(worker: WorkerSnapshot, rate_of_one: float, held_since: float | None) -> WorkerSituation:
     service, spec = worker.service, worker.spec
     alive = service.pid is not None and service.state not in _NOT_CONSUMING
     frozen = service.process is Light.FROZEN
@@ -225,5 +235,6 @@ def _worker(worker: WorkerSnapshot, rate_of_one: float) -> WorkerSituation:
         autoscale=spec.autoscale is not None,
         time_limit=spec.time_limit,
         max_memory=spec.max_memory_per_child,
+        held_since=held_since,
         ends_per_second=rate_of_one * runs,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 WAITING, RESERVED, ACTIVE = TaskState.WAITING, TaskState.RESERVED, TaskState.ACTIVE
 SCHEDULED, STRANDED = TaskState.SCHEDULED, TaskState.STRANDED
 HELD = (RESERVED, ACTIVE, SCHEDULED)
+_UNSTARTED = frozenset({RESERVED, SCHEDULED})
 
 Holder = tuple[str, int]  # (service, start) of a worker
 
@@ -21,9 +22,10 @@ class Cell:
     """How many messages of one queue one worker has; with the service "" those that no worker has.
 
     `came` counts messages that came into the queue, `went` those that workers took (of the service "" only).
+    `taken`: the tasks that the worker has and did not start, with the moment of their delivery, oldest first.
     """
 
-    __slots__ = ("came", "counts", "queue", "service", "went")
+    __slots__ = ("came", "counts", "queue", "service", "taken", "went")
 
     def __init__(self, queue: str, service: str) -> None:
         self.queue = queue
@@ -31,6 +33,7 @@ class Cell:
         self.counts = {WAITING: 0, RESERVED: 0, ACTIVE: 0, SCHEDULED: 0, STRANDED: 0}
         self.came = 0
         self.went = 0
+        self.taken: dict[str, float] = {}
 
 
 class Places:
@@ -60,12 +63,16 @@ class Places:
             if was is STRANDED:
                 self.stranded.pop(task.id, None)
                 task.back_at = None
+            elif was in _UNSTARTED and (old is not cell or place not in _UNSTARTED):
+                old.taken.pop(task.id, None)
         elif task.over:
             self.ends[task.place] -= 1
         if cell is not None:
             cell.counts[place] += 1
             if place is STRANDED:
                 self.stranded[task.id] = task
+            elif place in _UNSTARTED and task.receipts:
+                cell.taken[task.id] = task.receipts[-1].t
         else:
             self.ends[place] = self.ends.get(place, 0) + 1
         task.cell = cell

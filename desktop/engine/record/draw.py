@@ -128,4 +128,5 @@ def _held(cell: Cell, backs: Iterable[float]) -> Held:
         stranded=counts[STRANDED],
         back_at=min(backs, default=None),
         all_back_at=max(backs, default=None),
+        since=next(iter(cell.taken.values()), None),
     )
