@@ -90,6 +90,7 @@ class Run:
         self.live.started_at = record.started_at
         self.watch.start()
         self.live.adopt(record)
+        self.faults.take_over()
 
     def start_what_is_down(self, done: Future[str]) -> None:
         """Start what exited or was stopped. Raises DeskError while everything is being stopped."""

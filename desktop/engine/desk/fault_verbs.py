@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 from desktop.engine.api import DeskError, FaultInfo, FaultSpec, Forecast, StackSnapshot
 from desktop.engine.faults import catalog
+from desktop.engine.faults.targets import of_the_living
+from desktop.engine.forecast.forecast import forecast
+from desktop.engine.forecast.situation import situation_of
 
 if TYPE_CHECKING:
     from desktop.engine.run import Run
 
 T = TypeVar("T")
-
-_NOT_YET = DeskError("This is being built.", "Come back with the next version.")
 
 
 class FaultVerbs:
@@ -28,10 +30,14 @@ class FaultVerbs:
         return catalog.fault_kinds()
 
     def forecast(self, fault: FaultSpec) -> Forecast:
-        raise _NOT_YET
+        snapshot = self.snapshot()
+        # As for the fault itself; of another machine's processes nothing can be told from here.
+        ours = not snapshot.attached and snapshot.recorded is None
+        return self._foresee(of_the_living(snapshot) if ours else snapshot, fault)
 
-    def _foresee(self, snapshot: StackSnapshot, fault: FaultSpec) -> Forecast | None:
-        return None
+    @staticmethod
+    def _foresee(snapshot: StackSnapshot, fault: FaultSpec) -> Forecast:
+        return forecast(situation_of(snapshot, time.time()), fault)
 
     def inject(self, fault: FaultSpec, by_drill: bool = False) -> Future[int]:
         try:

@@ -130,7 +130,7 @@ _WORKER = (
         lasts=True,
         undo="No further worker is killed.",
         options=(
-            _int("times", 5, "how many kills", high=1_000),
+            _int("kills", 5, "how many", high=1_000),
             _float("mean", 8.0, "mean gap between two kills", "s", low=0.1, high=3_600.0),
             _float("least", 1.0, "least gap between two kills", "s", high=3_600.0),
             _choice("order", "each worker in turn, or one that the seed draws", "in-turn", "random"),

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from desktop.engine.api import DeskError, FaultKind
-from desktop.engine.faults import signals
+from desktop.engine.faults import brokers, disk, floods, network, pool, rolling, signals, twin
 from desktop.engine.faults.ground import Doer
 
-_DOERS: Mapping[FaultKind, Doer] = {**signals.DOERS}
+_DOERS: Mapping[FaultKind, Doer] = {
+    **signals.DOERS,
+    **twin.DOERS,
+    **rolling.DOERS,
+    **pool.DOERS,
+    **floods.DOERS,
+    **disk.DOERS,
+    **brokers.DOERS,
+    **network.DOERS,
+}
 
 
 def doer_of(kind: FaultKind) -> Doer:

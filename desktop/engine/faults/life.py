@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +29,8 @@ from desktop.engine.faults.catalog import check_fault, info_of, seconds_of
 from desktop.engine.faults.doers import doer_of
 from desktop.engine.faults.ground import Ended, Ground, Landed
 from desktop.engine.faults.kept import append_record, read_faults
+from desktop.engine.observe.proc import is_frozen
+from desktop.engine.supervise import guardian
 from desktop.engine.supervise.live import LiveStack
 from desktop.engine.supervise.loop import Timer
 
@@ -34,7 +38,7 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 16  # faults that are done, undone or go on at the same time
 
-Foresee = Callable[[StackSnapshot, FaultSpec], Forecast | None]
+Foresee = Callable[[StackSnapshot, FaultSpec], Forecast]
 
 
 @dataclass(slots=True)
@@ -88,23 +92,23 @@ class Faults:
 
     def inject(self, spec: FaultSpec, *, by_drill: bool = False) -> Future[int]:
         """Do it; ends with its number when it has landed, with DeskError when it cannot be done or missed."""
-        return self._threads.submit(lambda: self._inject(spec, by_drill).id)
+        asked = time.time()
+        return self._threads.submit(lambda: self._inject(spec, by_drill, asked).id)
 
-    def _inject(self, spec: FaultSpec, by_drill: bool) -> FaultRecord:
+    def _inject(self, spec: FaultSpec, by_drill: bool, asked: float) -> FaultRecord:
         check_fault(spec)
         if self._stopping or self._live.state() in (StackState.STOPPING, StackState.STOPPED):
             raise DeskError("The stack is being stopped.", "Start it to break something.")
         with self._lock:
             self._last = number = self._last + 1
         snapshot = targets.of_the_living(self._draw())
-        record = FaultRecord(number, spec, FaultState.MISSED, snapshot.t, by_drill=by_drill)
+        record = FaultRecord(number, spec, FaultState.MISSED, asked, by_drill=by_drill)
         try:
             record = replace(record, forecast=self._foresee(snapshot, spec))
             aims = targets.choose(spec, snapshot)
             landed = doer_of(spec.kind)(self._ground(snapshot, by_drill), spec, aims)
         except Exception as error:
-            self._missed(record, error)
-            raise
+            raise self._missed(record, error) from error
         return self._landed(record, landed)
 
     def _ground(self, snapshot: StackSnapshot, by_drill: bool) -> Ground:
@@ -112,15 +116,15 @@ class Faults:
             live=self._live,
             submit=self._submit,
             draw=self._draw,
-            inject=lambda spec: self._inject(spec, by_drill),
+            inject=lambda spec: self._inject(spec, by_drill, time.time()),
             snapshot=snapshot,
         )
 
-    def _missed(self, record: FaultRecord, error: Exception) -> None:
-        if not isinstance(error, DeskError):
-            log.error("a fault could not be done", exc_info=error)
-        self._take(replace(record, text=str(error)))
-        self._mark(time.time(), record, f"{info_of(record.spec.kind).title} missed: {error}")
+    def _missed(self, record: FaultRecord, error: Exception) -> DeskError:
+        told = _for_people(error)
+        self._take(replace(record, text=str(told)))
+        self._mark(time.time(), record, f"{info_of(record.spec.kind).title} missed: {told}")
+        return told
 
     def _landed(self, record: FaultRecord, landed: Landed) -> FaultRecord:
         lasts = landed.undo is not None or landed.goes_on is not None
@@ -173,8 +177,8 @@ class Faults:
         assert life.landed.goes_on is not None
         try:
             text = life.landed.goes_on(_OfFault(self, number, life.over))
-        except DeskError as error:
-            text = str(error)
+        except Exception as error:
+            text = str(_for_people(error))
         with self._lock:
             mine = self._lives.pop(number, None) is not None
         if mine:
@@ -199,11 +203,12 @@ class Faults:
         life.over.set()
         try:
             ended = life.landed.undo(stopping) if life.landed.undo else Ended(time.time(), "it was ended")
-        except DeskError as error:
+        except Exception as error:
+            told = _for_people(error)
             with self._lock:
                 self._lives[number] = life  # it can be tried again
-            self._keep(number, text=f"{record.text}; it could not be undone: {error}")
-            raise
+            self._keep(number, text=f"{record.text}; it could not be undone: {told}")
+            raise told from error
         return self._over(number, ended)
 
     def _end_quietly(self, number: int, stopping: bool = False) -> None:
@@ -243,6 +248,14 @@ class Faults:
 
         threading.Thread(target=end, name="faults-end", daemon=True).start()
 
+    def take_over(self) -> None:
+        """A panel that crashed left this run: its faults are over, and what they froze goes on."""
+        for record in self.records():
+            if record.state is FaultState.UNDER_WAY:
+                thawed = [pid for pid in record.pids if _thaw(pid, self._live.session_id)]
+                text = "the panel that did it crashed" + (", and what was frozen goes on" if thawed else "")
+                self._over(record.id, Ended(time.time(), text))
+
     def let_go(self) -> None:
         """Everything is being killed: what is under way ends with its process."""
         self._stopping = True
@@ -279,7 +292,7 @@ class Faults:
             log.error("a fault cannot be kept: %s", error.strerror or error)
 
     def _mark(self, at: float, record: FaultRecord, text: str) -> None:
-        whom = record.targets or targets_named(record.spec)
+        whom = record.targets or _targets_named(record.spec)
         self._live.mark(Mark(at, MarkKind.FAULT, whom[0] if len(whom) == 1 else "", text))
 
     def _tell(self, number: int, text: str, whom: tuple[str, ...] = (), pids: tuple[int, ...] = ()) -> None:
@@ -293,7 +306,23 @@ class Faults:
         )
 
 
-def targets_named(spec: FaultSpec) -> tuple[str, ...]:
+def _thaw(pid: int, session: str) -> bool:
+    """Let a frozen process of this session go on."""
+    if not is_frozen(pid) or pid not in guardian.marked(session):
+        return False
+    os.kill(pid, signal.SIGCONT)
+    return True
+
+
+def _for_people(error: Exception) -> DeskError:
+    """What a person is told of it; what nobody thought of is in the log as well."""
+    if isinstance(error, DeskError):
+        return error
+    log.error("a fault could not be done or undone", exc_info=error)
+    return DeskError(f"It could not be done: {error or type(error).__name__}.", "Look at the panel's log.")
+
+
+def _targets_named(spec: FaultSpec) -> tuple[str, ...]:
     """Whom a spec names, where it hit nobody."""
     return (spec.target.name,) if spec.target.name else ()
 

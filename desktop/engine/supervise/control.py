@@ -114,7 +114,12 @@ class ControlClient:
             thread.join(timeout=2.0)
 
     def _connection(self) -> Any:
-        options = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, **self._options}
+        options = {
+            "socket_timeout": 2.0,
+            "socket_connect_timeout": 1.0,
+            **self._options,
+            "client_name": "celery-desk-control",  # in the broker's list of clients, ours are told by it
+        }
         return self._make_connection(self._url, transport_options=options, connect_timeout=1.0)
 
     def _send(self) -> None:

@@ -41,6 +41,7 @@ class Launch:
     env: Mapping[str, str]
     cwd: Path
     stdin: bytes | None = None
+    output: Path | None = None  # where it writes, instead of into its log
     talks: bool = False  # standard input and output are pipes: `process_started` must read the latter
 
 
@@ -225,7 +226,7 @@ class Service:
                 launch.argv,
                 env=launch.env,
                 cwd=launch.cwd,
-                log_file=self.log_file,
+                log_file=launch.output or self.log_file,
                 stdin=launch.stdin,
                 talks=launch.talks,
             )

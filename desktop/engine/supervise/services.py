@@ -25,6 +25,7 @@ from desktop.engine.supervise.service import Context, Launch, Service
 PING_EVERY = 2.0  # seconds
 SILENT_AFTER = 4.5  # seconds without a reply: two pings missed
 SAMPLE_APP = "tasks.app"
+FULL_DISK = Path("/dev/full")  # full(4): every write to it fails with ENOSPC
 
 # Pools whose main thread runs the tasks: while one computes, nothing answers (measured on Celery 5.7).
 RUNS_TASKS_ITSELF = frozenset({Pool.SOLO, Pool.GEVENT, Pool.EVENTLET})
@@ -199,6 +200,7 @@ class WorkerService(Service):
         self.stack_context = context
         self.spec = spec
         self.last_pong = 0.0
+        self.disk_full = False  # a fault: from its next start on, no line of its log can be written
         self._shown: tuple[StackSpec, WorkerSpec, str] | None = None
         self._next_ping = 0.0
 
@@ -232,7 +234,12 @@ class WorkerService(Service):
         }
         python = stack.app.python or Path(sys.executable)
         argv = worker_command(stack, self.spec, python, probe=True)
-        return Launch(argv, env, stack.app.directory or context.run_folder)
+        output = None
+        if self.disk_full:
+            # Without its banner: a worker that cannot print that does not start at all (tried: exit code 1).
+            argv.insert(argv.index("celery") + 1, "--quiet")
+            output = FULL_DISK
+        return Launch(argv, env, stack.app.directory or context.run_folder, output=output)
 
     def prove_ready(self) -> None:
         """A ping by this node; or a task that it runs after `ready`, where the pool leaves no time to answer.
