@@ -175,7 +175,7 @@ def test_a_broker_that_is_down_is_a_reset_and_the_door_stays(relayed: Relayed) -
     relayed.server.kill()
     with pytest.raises(redis.exceptions.ConnectionError):
         client.ping()
-    with relayed.connect("w1") as plain, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), relayed.connect("w1") as plain:
         plain.recv(1)
     assert relayed.count("w1").unreachable > 0
     relayed.server.start()

@@ -111,9 +111,9 @@ class RelayService(Service):
 
     def close(self) -> None:
         """The stack has ended: give the ports back. From any thread."""
-        for kept in self._kept.values():
-            kept.close()
-        self._kept.clear()
+        kept, self._kept = self._kept, {}
+        for one in kept.values():
+            one.close()
 
     # what is done to the network
 
