@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from desktop.engine.ledger.account import Account, read
 from desktop.engine.ledger.lines import Line, Source, source_of
 from desktop.engine.ledger.records import CUT
-from desktop.engine.ledger.tail import OPEN_FILES, Tail
+from desktop.engine.ledger.tail import OPEN_FILES, PIECE, Tail
 from tests.engine.ledger_lines import MAIN, POOL, account_of, ended, line, opened, received, started
 from tests.support.waiting import eventually
 
@@ -70,6 +70,30 @@ def test_files_that_come_later_are_found(folder: Path, tail: Tail) -> None:
     for number in range(20):  # within one tick of the folder's time stamp, too
         append(folder, f"w{number}.001.{pid}.jsonl", f'{{"k":"x","n":{number}}}\n')
         eventually(lambda wanted=number: numbers(tail.poll()) == [wanted], "it is found")  # type: ignore[misc]
+
+
+def test_a_long_record_is_read_in_the_order_of_time(folder: Path) -> None:
+    """However many files there are: none runs ahead by more than a piece of it."""
+    pid = os.getpid()
+    for number in range(70):  # more than are open at once, and each begins later than the one before
+        times = range(number * 200, 30_000 - number * 200, 20)
+        append(folder, f"w{number}.001.{pid}.jsonl", "".join(f'{{"k":"x","t":{t}}}\n' for t in times))
+    append(folder, f"w7.001.{pid}.jsonl", '{"k":"x","t":')
+    tail = Tail(folder, chunk=PIECE)
+    times, reached, behind = [], 0, 0
+    for lines in tail.in_time():
+        times += [line.data["t"] for line in lines]
+        behind = max(behind, reached - lines[0].data["t"])
+        reached = max(reached, lines[-1].data["t"])
+    assert len(times) == sum(len(range(n * 200, 30_000 - n * 200, 20)) for n in range(70))
+    assert 0 < behind < 20 * PIECE / len('{"k":"x","t":0}')
+    assert tail.poll() == []
+    sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+    sizes[f"w7.001.{pid}.jsonl"] -= len('{"k":"x","t":')
+    assert tail.positions() == sizes
+    append(folder, f"w7.001.{pid}.jsonl", "30001}\n")
+    assert [line.data["t"] for line in tail.poll()] == [30_001]
+    tail.close()
 
 
 def test_a_folder_that_comes_later(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import os
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from orjson import JSONDecodeError, loads
 from desktop.engine.ledger.lines import Line, Source, parsed, source_of
 
 CHUNK = 4 * 1024 * 1024  # bytes read of one file in one poll
+PIECE = 4096  # bytes at the least, where many files are read in the order of time
+FIRST_LINE = 64  # bytes within which a file says when it begins
 OPEN_FILES = 64
 IDLE_SECONDS = 10.0  # after which the file of a dead process is left alone
 FRESH_SECONDS = 1.0  # a folder changed so lately may change again without a new time stamp
@@ -63,8 +67,9 @@ class Tail:
         lines: list[Line] = []
         over: list[_File] = []
         for file in self._files:
-            data = self._read(file)
+            data = self._read(file, self._chunk)
             if data:
+                self.behind = self.behind or len(data) == self._chunk
                 file.grew_at = now
                 self._grown[file.path] = file
                 self._split(file, data, lines)
@@ -77,6 +82,31 @@ class Tail:
             self._files.remove(file)
         self._bound_descriptors()
         return lines
+
+    def in_time(self) -> Iterator[list[Line]]:
+        """Everything that is written now, in pieces, and by and large in the order in which it was written.
+
+        For a long record that nobody adds to: `poll` reads each file at its own pace, so that the end of a
+        task may come up long before the line that says who sent it.
+        """
+        self._look_for_files(time.monotonic())
+        chunk = max(PIECE, min(self._chunk, CHUNK // max(len(self._files), 1)))
+        begun = [(_begin(file), number) for number, file in enumerate(self._files)]
+        heapq.heapify(begun)
+        while begun:
+            reached, number = heapq.heappop(begun)
+            file, lines = self._files[number], list[Line]()
+            data = self._read(file, chunk)
+            if not data:
+                self._close(file)
+                continue
+            self._grown[file.path] = file
+            self._split(file, data, lines)
+            if lines:
+                yield lines
+                reached = max(reached, lines[-1].data.get("t") or 0.0)
+            heapq.heappush(begun, (reached, number))
+            self._bound_descriptors()
 
     def positions(self) -> dict[str, int]:
         """How far each file was read, by its name, in whole lines: those that grew since the last call."""
@@ -112,19 +142,18 @@ class Tail:
         took = time.monotonic() - now
         folder.scan_at = now + (SCAN_SHARE * took if took > LONG_SCAN else 0.0)
 
-    def _read(self, file: _File) -> bytes:
+    def _read(self, file: _File, size: int) -> bytes:
         try:
             if file.fd < 0:
                 if os.stat(file.path).st_size <= file.offset:
                     return b""
                 file.fd = os.open(file.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
                 os.lseek(file.fd, file.offset, os.SEEK_SET)
-            data = os.read(file.fd, self._chunk)
+            data = os.read(file.fd, size)
         except OSError:
             self._close(file)
             return b""
         file.offset += len(data)
-        self.behind = self.behind or len(data) == self._chunk
         return data
 
     def _split(self, file: _File, data: bytes, lines: list[Line]) -> None:
@@ -157,6 +186,18 @@ class Tail:
         if file.fd >= 0:
             os.close(file.fd)
             file.fd = -1
+
+
+def _begin(file: _File) -> float:
+    """When the first line was written of a file of which nothing was read; else nobody knows: 0.0."""
+    if file.offset:
+        return 0.0
+    try:
+        with open(file.path, "rb") as opened:
+            found = re.search(rb'"t":([0-9.]+)', opened.read(FIRST_LINE))
+        return float(found[1]) if found is not None else 0.0
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _lives(pid: int) -> bool:

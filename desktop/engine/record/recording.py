@@ -17,6 +17,7 @@ from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.dropped import Dropped
 from desktop.engine.ledger.records import Task
 from desktop.engine.ledger.settle import VISIBILITY, Settler
+from desktop.engine.ledger.tail import Tail
 from desktop.engine.messages.stranded import Stranded
 from desktop.engine.record import draw, moment
 from desktop.engine.record.facts import machine, versions
@@ -94,9 +95,12 @@ class Recording:
         """Read all that is written now, however much: what is in the database need not stay in memory."""
         self.read()
         while self._source.behind:
-            if self._account.moves - self._committed_moves > MANY:
-                self._commit()
+            self._commit_many()
             self.read()
+
+    def _commit_many(self) -> None:
+        if self._account.moves - self._committed_moves > MANY:
+            self._commit()
 
     # what the panel tells
 
@@ -261,6 +265,10 @@ class Recording:
 
     def complete(self) -> None:
         """The run is long over: what nobody told the end of was cut when its worker was last heard of."""
+        if isinstance(self._source, Tail):
+            for lines in self._source.in_time():
+                self._account.take(lines)
+                self._commit_many()
         self.catch_up()
         dead = self._account.processes.dead
         attached = bool(self._store.get("attached"))  # nobody knows what became of its workers
