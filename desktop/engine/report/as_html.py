@@ -37,6 +37,7 @@ def html(reports: Sequence[Report]) -> str:
         plots=[plot_of(graph, axis) for graph in worst.graphs],
         lanes=[lanes_of(story) for story in worst.stories],
         reasons=reasons(worst),
+        faults_by_id={fault.id: fault for fault in worst.faults},
         commands=reproduce.commands(worst),
         style=Markup(_style()),
         script=Markup(_resource("page.js")),

@@ -69,15 +69,17 @@ class Lanes:
 
 
 class BrokenAxis:
-    """Time on a width of 100: evenly, but for the one gap in which nothing happens and that takes most of it.
+    """Time on a width of 100: evenly, but for the one gap in which nothing runs and that takes most of it.
 
     A message that comes back after an hour would else leave its two runs a pixel each.
     """
 
-    def __init__(self, moments: Sequence[float]) -> None:
+    def __init__(self, moments: Sequence[float], runs: Sequence[tuple[float, float]] = ()) -> None:
+        """`runs`: from when to when something ran."""
         known = sorted(set(moments)) or [0.0]
         self._first, self._last = known[0], max(known[-1], known[0] + 1e-3)
         gaps = [(after - before, before, after) for before, after in pairwise(known)]
+        gaps = [gap for gap in gaps if not any(a < gap[2] and b > gap[1] for a, b in runs)]
         longest = max(gaps, default=(0.0, 0.0, 0.0))
         span = self._last - self._first
         self.gap = longest[1:] if longest[0] > _BREAK * span and len(known) > 2 else None
@@ -114,7 +116,9 @@ def lanes_of(story: Story) -> Lanes:
     moments = moments_of(task)
     ends = [fault.ended_at for fault in story.faults if fault.ended_at is not None]
     landed = [fault.landed_at for fault in story.faults if fault.landed_at is not None]
-    axis = BrokenAxis([*moments, *landed, *ends])
+    last = max([*moments, *landed], default=0.0)
+    runs = [(one.started, last if one.ended is None else one.ended) for one in task.attempts]
+    axis = BrokenAxis([*moments, *landed, *ends], runs)
     zero = min(moments, default=0.0)
     lanes: dict[str, _Open] = {"broker": _Open()}
     if task.row.sent is not None:
@@ -124,7 +128,7 @@ def lanes_of(story: Story) -> Lanes:
         text = f"received{' again' if again else ''} {words.offset(delivery.t, zero)}"
         pin = Pin(axis.share(delivery.t), "again" if again else "received", text)
         lanes.setdefault(delivery.worker, _Open()).pins.append(pin)
-    _add_bars(lanes, task, axis, max([*moments, *landed], default=0.0))
+    _add_bars(lanes, task, axis, last)
     found = [Lane(label, tuple(lane.bars), tuple(lane.pins)) for label, lane in lanes.items()]
     found = [lane for lane in found if lane.bars or lane.pins]
     return Lanes(

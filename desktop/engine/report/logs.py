@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from desktop.engine.api import FaultRecord, LogLine, Mark, MarkKind
@@ -60,7 +61,8 @@ def _around(fault: FaultRecord, files: Sequence[_LogFile], marks: Sequence[Mark]
             more |= cut
             chosen = _chosen(lines, moment)
             if chosen:
-                services[file.service] = services.get(file.service, ()) + tuple(chosen)
+                known = (*services.get(file.service, ()), *chosen)
+                services[file.service] = tuple(sorted(known, key=attrgetter("t")))
                 left[file.service] = left.get(file.service, 0) + len(lines) - len(chosen)
     first, last = moments[0] - 1.0, moments[-1] + AROUND
     exits = tuple(mark for mark in marks if mark.kind in _ENDS and first <= mark.t <= last)[:LINES]

@@ -58,7 +58,7 @@ class Shape:
     """A curve as it is drawn."""
 
     label: str
-    color: int
+    color: str  # its class in the page's style
     dash: int
     line: str  # path
     band: str  # path from the smallest to the largest value; "" where they are the same
@@ -197,8 +197,14 @@ def _shape(curve: Curve, place: int, graph: Graph, axis: Axis, top: float) -> Sh
         if any(curve.high[at] > curve.low[at] for at in part)
     )
     peak = max((value for value in curve.high if not math.isnan(value)), default=0.0)
-    color = curve.worker if curve.worker is not None else place
-    return Shape(curve.label, color % 8, place % 4, line, band, words.amount(peak))
+    return Shape(curve.label, _color(curve, place), place % 4, line, band, words.amount(peak))
+
+
+def _color(curve: Curve, place: int) -> str:
+    """A worker has its own in every graph; nothing else has a worker's."""
+    if curve.worker is not None:
+        return f"c{curve.worker % 8}"
+    return "bad" if curve.label == "failed" else f"q{place % 4}"
 
 
 def _stretches(curve: Curve, t: Sequence[float]) -> list[list[int]]:

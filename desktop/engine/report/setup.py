@@ -148,7 +148,7 @@ def broker_line(spec: StackSpec) -> str:
 
 
 def clean_file(text: str) -> str:
-    """A stack or drill file as it may leave the machine; of one that is none what looks like a password goes."""
+    """A stack or drill file as it may leave the machine; one that is none loses what looks like a secret."""
     try:
         return without_secrets(text)
     except TOMLKitError:

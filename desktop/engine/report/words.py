@@ -50,8 +50,10 @@ def seconds(value: float | None) -> str:
     """A duration to its third figure, `–` for one that is not known: `43 ms`, `1.25 s`, `58 min 20 s`."""
     if value is None:
         return "–"
+    if value == 0:
+        return "0 s"
     if value < 0.9995:
-        return f"{value * 1000:.0f} ms" if value >= 0.01 or value == 0 else f"{value * 1000:.1f} ms"
+        return f"{value * 1000:.0f} ms" if value >= 0.01 else f"{value * 1000:.1f} ms"
     return f"{value:.2f} s" if value < 9.995 else f"{value:.1f} s" if value < 59.95 else duration(value)
 
 
