@@ -27,6 +27,7 @@ from desktop.engine.verdict.kept import verdict_as_dict
 EXIT = {Finding.PASS: 0, Finding.FAIL: 1, Finding.UNKNOWN: 2}
 _WORST = (Finding.FAIL, Finding.UNKNOWN, Finding.PASS)
 _POLL = 0.1
+_SHOWN = 10  # ids and faults on the terminal; the JSON has all
 
 
 def list_drills(as_json: bool) -> int:
@@ -223,13 +224,15 @@ def _details(verdict: Verdict) -> list[str]:
         f"{len(account.ended_more):,} more than once, {len(account.failed):,} failed, "
         f"{len(account.lost):,} lost, {f'{still}, not over' if still else 'none left'}"
     ]
-    for fault in verdict.faults:
+    for fault in verdict.faults[:_SHOWN]:
         lines.append(f"fault {fault.id}: {fault.text or fault.spec.kind.value}")
         lines += [f"  {sentence}" for sentence in (fault.outcome.differs if fault.outcome else ())]
+    if len(verdict.faults) > _SHOWN:
+        lines.append(f"and {plural(len(verdict.faults) - _SHOWN, 'more fault')}")
     for name, ids in (("lost", account.lost), ("ended more than once", account.ended_more)):
         if ids:
-            more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-            lines.append(f"{name}: {', '.join(ids[:5])}{more}")
+            more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
+            lines.append(f"{name}: {', '.join(ids[:_SHOWN])}{more}")
     if verdict.settled_after is not None and verdict.judged_in is not None:
         settled, judged = duration(verdict.settled_after), duration(verdict.judged_in)
         lines.append(f"at rest {settled} after the load, judged in {judged}; seed {verdict.seed}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from desktop.engine.api import Account, DeskError, FaultRecord, Recovery, Verdict
+from desktop.engine.api import Account, DeskError, FaultRecord, Finding, Recovery, Verdict
 from desktop.engine.drills.round import DrillDesk, Found
 from desktop.engine.stack.secrets import without_secrets
+from desktop.engine.supervise.outcome import duration
 from desktop.engine.verdict.account import account_of
 from desktop.engine.verdict.judge import judge
 from desktop.engine.verdict.kept import write_verdict
@@ -40,7 +41,17 @@ def judge_round(desk: DrillDesk, found: Found) -> Verdict:
         settled_after=_between(found.load_ended, found.rest_at),
         judged_in=_between(found.rest_at, ended),
     )
-    return _kept(found, verdict)
+    return _kept(found, _with_hope(verdict, found, ended))
+
+
+def _with_hope(verdict: Verdict, found: Found, now: float) -> Verdict:
+    """Where stranded tasks are what is wrong: when they come back."""
+    stands = any(check.name == "still" and not check.ok for check in verdict.checks)
+    if not stands or found.back_at is None or verdict.verdict is not Finding.FAIL:
+        return verdict
+    left = duration(max(0.0, found.back_at - now))
+    hope = f"What is stranded is back in {left}, when the visibility timeout is over."
+    return dataclasses.replace(verdict, reason=f"{verdict.reason} {hope}")
 
 
 def _evidence(desk: DrillDesk, found: Found) -> tuple[Account, tuple[Recovery, ...], tuple[FaultRecord, ...]]:

@@ -129,6 +129,12 @@ def _consumed(moment: StackSnapshot) -> frozenset[str]:
     return frozenset(queue for worker in living for queue in worker.queues)
 
 
+def last_back(moment: StackSnapshot) -> float | None:
+    """When the last of the stranded messages may be delivered again; None where none is, or nobody knows."""
+    held = (one for queue in moment.queues for one in queue.held if one.stranded)
+    return max((one.all_back_at for one in held if one.all_back_at is not None), default=None)
+
+
 def _coming_back(moment: StackSnapshot, deadline: float) -> float | None:
     """When the last of the stranded messages that come back before the deadline does; None: none does."""
     held: Iterable[float] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -28,9 +29,10 @@ from desktop.engine.api import (
 )
 from desktop.engine.drills.conditions import LOAD_OVER
 from desktop.engine.drills.moments import now_due, plan
-from desktop.engine.drills.rest import Look, Rest
+from desktop.engine.drills.rest import Look, Rest, last_back
 from desktop.engine.supervise.outcome import duration, plural
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 POLL = 0.02  # seconds between two looks: a condition is met within two of them
@@ -65,6 +67,7 @@ class Found:
     load_ended: float | None
     troubles: tuple[str, ...]  # sentences: why nothing can be said
     halted: bool
+    back_at: float | None = None  # when the last of what is stranded comes back
     events: tuple[ServiceEvent, ...] = ()  # what was heard of the services meanwhile
 
 
@@ -124,15 +127,19 @@ class Round:
             self._tell(Stage.HALTING, "Undoing what the drill did", 0.9)
         except DeskError as error:
             self._troubles.append(str(error))
+        except Exception as error:
+            log.exception("a drill broke off")
+            self._troubles.append(f"The drill broke off: {error}.")
+        try:
+            self._calm()
+            if not self._was_halted:
+                self._tell(Stage.JUDGING, "Asking the ledger what became of every task", 0.9)
+            return self._judge(self._desk, self._found(began))
         finally:
             unsubscribe()
-        self._calm()
-        if not self._was_halted:
-            self._tell(Stage.JUDGING, "Asking the ledger what became of every task", 0.9)
-        verdict = self._judge(self._desk, self._found(began))
-        self._tell(Stage.HALTING if self._was_halted else Stage.STOPPING, "Stopping what it started", 0.95)
-        self._stop()
-        return verdict
+            stage = Stage.HALTING if self._was_halted else Stage.STOPPING
+            self._tell(stage, "Stopping what it started", 0.95)
+            self._stop()
 
     # waiting
 
@@ -200,6 +207,8 @@ class Round:
             self._clock(moment, loads)
             elapsed = time.time() - self._first_sent if self._first_sent is not None else None
             for index in now_due(dues, done, elapsed, moment, loads):
+                if index in self._under_way:
+                    continue
                 self._tell(Stage.RUNNING, f"Doing {dues[index].text}", 0.2 + 0.3 * index / len(dues))
                 self._under_way[index] = self._desk.inject(dues[index].spec, by_drill=True)
                 self._moved_at = time.time()
@@ -250,7 +259,8 @@ class Round:
 
     def _longest_pause(self) -> float:
         """How long the drill itself may wait between two faults."""
-        return max((fault.at_latest or fault.at or fault.every or 0.0) for fault in self._drill.faults) * 1.5
+        faults = self._drill.faults
+        return max((one.at_latest or one.at or one.every or 0.0 for one in faults), default=0.0) * 1.5
 
     def _all_sent(self, loads: list[LoadSnapshot]) -> bool:
         mine = [load for load in loads if load.id in self._loads]
@@ -341,6 +351,7 @@ class Round:
             load_ended=self._load_ended,
             troubles=tuple(self._troubles),
             halted=self._was_halted,
+            back_at=last_back(moment),
             events=tuple(self._events),
         )
 
