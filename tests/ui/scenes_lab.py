@@ -9,6 +9,7 @@ from typing import Any
 from desktop.engine.api import DrillSnapshot, FaultKind, Finding, Stage
 from tests.support.fake_drill_verbs import drill_of
 from tests.support.fake_faults import ACCOUNT, DRILLS, made_faults, made_verdict
+from tests.ui import scenes_graphs
 
 Act = Callable[[Any], object]
 
@@ -89,6 +90,8 @@ def shots(shot: Callable[..., Any], noon: float) -> tuple[Any, ...]:
     return (
         shot("lab-done", "lab", act=done(noon)),
         shot("lab-done-overview", "overview", act=done_elsewhere(noon)),
+        shot("lab-done-graphs", "graphs", act=graphs(noon)),
+        shot("lab-done-workers", "workers", act=done_elsewhere(noon)),
         shot("lab-rules", "lab", act=kind(FaultKind.KILL_WORKER, rules=True)),
         shot("lab-network", "lab", act=kind(FaultKind.LATENCY)),
         shot("lab-poison", "lab", act=kind(FaultKind.POISON)),
@@ -98,6 +101,17 @@ def shots(shot: Callable[..., Any], noon: float) -> tuple[Any, ...]:
         shot("lab-fail", "lab", act=verdict(noon, Finding.FAIL, 50)),
         shot("lab-unknown", "lab", act=verdict(noon, Finding.UNKNOWN)),
     )
+
+
+def graphs(noon: float) -> Act:
+    """The same faults over a whole run."""
+
+    def act(window: Any) -> None:
+        window.bridge.desk.faults = made_faults(noon)
+        scenes_graphs.whole(noon)(window)
+        window.page.axis.show(noon - 300, noon)
+
+    return act
 
 
 def done_elsewhere(noon: float) -> Act:

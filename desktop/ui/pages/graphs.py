@@ -15,6 +15,7 @@ from desktop.ui.pages.graphs_bar import GraphsBar, PanelChips
 from desktop.ui.pages.graphs_panels import FIRST, PANELS, Names, names_of
 from desktop.ui.pages.graphs_reader import SeriesReader, Wish
 from desktop.ui.present import Present
+from desktop.ui.shown_faults import ShownFaults
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_bands import BandChart
 from desktop.ui.widgets.chart_span import RunAxis
@@ -37,6 +38,7 @@ class GraphsPage(Page):
         self._record: Record | None = None
         self._names = Names((), (), frozenset(), ())
         self._turns = 0
+        self._shown = ShownFaults()
         self._present = Present(shell.bridge)
         self._register()
         self.bar = GraphsBar(shell.commands, self.axis)
@@ -167,6 +169,7 @@ class GraphsPage(Page):
         if record is not None:
             first, last = self._span(record)
             self._read_names(record)
+            self._show_faults()
             self.axis.begin(first, last, record.live, self._marks(record))
         self._allow()
 
@@ -176,6 +179,9 @@ class GraphsPage(Page):
 
     def _marks(self, record: Record) -> tuple[Mark, ...]:
         return self.shell.bridge.snapshot.marks if record.live else record.marks()
+
+    def _show_faults(self) -> None:
+        self.axis.show_faults(self._shown.of(self.shell.desk, self.shell.bridge.snapshot))
 
     def _read_names(self, record: Record) -> None:
         snapshot = self.shell.bridge.snapshot
@@ -196,6 +202,7 @@ class GraphsPage(Page):
         if not (record.live or self.axis.live):
             return
         last = self._present.now() if record.live else record.span()[1]
+        self._show_faults()
         self.axis.grow(last, record.live, self._marks(record))
         if record.live:
             self.reader.append(self.shell.desk, last)

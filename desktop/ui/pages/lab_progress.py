@@ -13,7 +13,7 @@ from desktop.ui import fonts
 from desktop.ui.fault_words import repeats_words, title_of
 from desktop.ui.states import Tone, paint_shape
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.chart_faults import Bands, hatch
+from desktop.ui.widgets.chart_faults import bands_of, hatch
 from desktop.ui.widgets.containers import Card, row
 from desktop.ui.widgets.labels import ElidedLabel, label
 from desktop.ui.widgets.timeline_marks import paint_mark
@@ -123,7 +123,7 @@ class FaultLine(QWidget):
         if not self._faults:
             painter.setPen(theme.color("muted"))
             painter.drawText(QRectF(2, 22, self.width(), 18), 0, "No fault yet")
-        for band in Bands.of(self._faults):
+        for band in bands_of(self._faults):
             if band.lasts:
                 left, right = self._x(band.since), self._x(min(band.until or self._now, self._now))
                 painter.fillRect(QRectF(left, middle - 6, right - left, 12), hatch())

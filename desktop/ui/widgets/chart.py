@@ -10,8 +10,9 @@ from PySide6.QtCore import QEvent, QObject, QRect, QRectF, QSize, Qt, QTimer, Si
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from desktop.engine.api import Mark, Series
+from desktop.engine.api import FaultRecord, Mark, Series
 from desktop.ui.theme import Theme
+from desktop.ui.widgets.chart_faults import FaultBand, bands_of
 from desktop.ui.widgets.chart_labels import LINE_MARKS, Ink, paint_title
 from desktop.ui.widgets.chart_line import Line
 from desktop.ui.widgets.chart_scale import LEFT, RIGHT, Unit
@@ -39,6 +40,7 @@ class TimeAxis(QObject):
         self.past = False  # it ends where a recorded run ended, not now: its words are times of the day
         self.cross: float | None = None  # seconds ago, negative; None: the latest values are read
         self.marks: tuple[Mark, ...] = ()
+        self.faults: tuple[FaultBand, ...] = ()
 
     def set_span(self, seconds: float) -> None:
         """Show the last `seconds`."""
@@ -52,6 +54,10 @@ class TimeAxis(QObject):
         if ago != self.cross:
             self.cross = ago
             self.cross_moved.emit()
+
+    def show_faults(self, faults: Iterable[FaultRecord]) -> None:
+        """Take the faults of the run; before the charts are fed."""
+        self.faults = bands_of(faults)
 
     def advance(self, now: float, marks: Iterable[Mark], past: bool = False) -> None:
         """Take the moment at its end and all marks so far; before the charts are fed.
@@ -110,6 +116,7 @@ class Chart(QWidget):
             self.warm_up()
             return
         self._plot.marks = tuple((m.t, m.kind) for m in self.axis.marks if m.kind in LINE_MARKS)
+        self._plot.faults = self.axis.faults
         self._plot.set_past(self.axis.now if self.axis.past else None)
         had = self._has_data
         self._has_data = self._plot.feed(self.axis.now, read)

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from desktop.engine.api import MarkKind
 from desktop.ui.theme import Theme
 from desktop.ui.widgets import chart_labels
+from desktop.ui.widgets.chart_faults import paint_bands, paint_names
 from desktop.ui.widgets.chart_hand import Hand
 from desktop.ui.widgets.chart_labels import LINE_MARKS, Ink, Reading
 from desktop.ui.widgets.chart_line import Line, LineStyle
@@ -177,6 +178,9 @@ class BandChart(QWidget):
         area = self.area()
         return area.right() + ago / self.axis.span * area.width()
 
+    def _x_of(self, t: float) -> float:
+        return self.x_pixel(t - self.axis.until)
+
     def y_pixel(self, value: float) -> float:
         """Pixel of a value."""
         area = self.area()
@@ -244,6 +248,8 @@ class BandChart(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.translate(_INSET, _INSET)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        bands = self.area(), self.axis.faults, self._x_of, self.axis.last
+        paint_bands(painter, *bands)
         if not self.has_data:
             chart_labels.paint_title(painter, self.ink, self.title, self.subtitle)
             painter.setFont(self.ink.small)
@@ -255,6 +261,7 @@ class BandChart(QWidget):
             chart_labels.paint_frame(painter, self)
             self._paint_lines(painter)
         self._paint_marks(painter)
+        paint_names(painter, *bands, self.ink.small)
         painter.end()
         return made
 

@@ -31,15 +31,11 @@ class FaultBand:
         return self.until is None or self.until - self.since > _MOMENT
 
 
-class Bands:
-    """Faults as bands; those that missed are none."""
-
-    @staticmethod
-    def of(faults: Iterable[FaultRecord]) -> tuple[FaultBand, ...]:
-        """In the order in which they landed."""
-        return tuple(
-            FaultBand(one.landed_at, _end(one), title_of(one)) for one in faults if one.landed_at is not None
-        )
+def bands_of(faults: Iterable[FaultRecord]) -> tuple[FaultBand, ...]:
+    """Faults as bands, in the order in which they landed; those that missed are none."""
+    return tuple(
+        FaultBand(one.landed_at, _end(one), title_of(one)) for one in faults if one.landed_at is not None
+    )
 
 
 def _end(record: FaultRecord) -> float | None:

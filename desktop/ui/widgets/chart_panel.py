@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import Desk, StackSnapshot
 from desktop.ui import fonts
+from desktop.ui.shown_faults import ShownFaults
 from desktop.ui.widgets.chart import Chart, TimeAxis
 from desktop.ui.widgets.segmented import Segmented
 from desktop.ui.widgets.timeline import Timeline
@@ -38,6 +39,7 @@ class ChartPanel(QWidget):
         self._chosen = False  # until a person chooses, a young stack is shown closer
         self.timeline.installEventFilter(self)
         self._turns = 0
+        self._shown = ShownFaults()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(gap)
@@ -63,6 +65,7 @@ class ChartPanel(QWidget):
             self._fit_span(snapshot)
         past = snapshot.recorded is not None
         self.axis.advance(snapshot.t, snapshot.marks, past)
+        self.axis.show_faults(self._shown.of(desk, snapshot))
         fresh = not past and snapshot.started_at is not None and snapshot.t - snapshot.started_at < _FRESH
         for chart, empty in zip(self.charts, self._empty, strict=True):
             chart.say(_SOON if fresh else _NOTHING if past else empty)

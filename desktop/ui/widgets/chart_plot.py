@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 
 from desktop.engine.api import MarkKind, Series
 from desktop.ui.widgets import chart_labels
+from desktop.ui.widgets.chart_faults import FaultBand, paint_bands, paint_names
 from desktop.ui.widgets.chart_items import Band, Curve, Traces, make_pen
 from desktop.ui.widgets.chart_labels import Ink, Reading
 from desktop.ui.widgets.chart_line import Line, LineStyle
@@ -48,6 +49,7 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]
         self.curves: list[Curve] = []
         self.bands: list[tuple[Band, Curve, Curve]] = []
         self.marks: tuple[tuple[float, MarkKind], ...] = ()
+        self.faults: tuple[FaultBand, ...] = ()
         self.cross: float | None = None
         self.now = 0.0
         self.past: float | None = None
@@ -228,8 +230,13 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]
             chart_labels.paint_frame(sketch, self)
             sketch.end()
         painter.drawPixmap(QPointF(0, 0), self._frame)
+        paint_bands(painter, self.area(), self.faults, self._x_of, self.now)
+
+    def _x_of(self, t: float) -> float:
+        return self.x_pixel(t - self.now)
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
+        paint_names(painter, self.area(), self.faults, self._x_of, self.now, self.ink.small)
         chart_labels.paint_marks(painter, self)
         if self.cross is not None:
             chart_labels.paint_cross(painter, self)

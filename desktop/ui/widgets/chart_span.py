@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop.engine.api import Mark
+from desktop.engine.api import FaultRecord, Mark
 from desktop.ui.widgets.chart import TimeAxis
 from desktop.ui.widgets.chart_scale import clock_ticks
 
@@ -75,6 +75,12 @@ class RunAxis(TimeAxis):
             self._show(self.last - self.length, self.last)
         elif moved and follows:
             self._show(self.last - self.span, self.last)
+
+    def show_faults(self, faults: Iterable[FaultRecord]) -> None:
+        before = self.faults
+        super().show_faults(faults)
+        if self.faults != before:
+            self.changed.emit()
 
     def advance(self, now: float, marks: Iterable[Mark], past: bool = False) -> None:
         """As `grow`, for a run that is live."""

@@ -21,11 +21,13 @@ from desktop.engine.api import Mark
 from desktop.ui import fonts
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart import MARGINS, TimeAxis
+from desktop.ui.widgets.chart_faults import paint_bands
 from desktop.ui.widgets.chart_scale import ago_text
 from desktop.ui.widgets.timeline_marks import TONES, Cluster, cluster, paint_mark
 
 _GAP = 18.0  # px: marks closer than this share one place
 _MARK = 9.0
+_STRIP = 16.0  # px: height of a fault's band
 _REACH = 10.0  # px around a mark where the pointer means it
 
 
@@ -158,6 +160,8 @@ class Timeline(QWidget):
         middle = round(track.center().y()) + 0.5
         painter.setPen(QPen(theme.color("line"), 1))
         painter.drawLine(QPointF(track.left(), middle), QPointF(track.right(), middle))
+        strip = QRectF(track.left(), middle - _STRIP / 2, track.width(), _STRIP)
+        paint_bands(painter, strip, self.axis.faults, self._x, self.axis.now)
         painter.setFont(fonts.font("label"))
         painter.setPen(theme.color("muted"))
         side = Qt.AlignmentFlag.AlignVCenter
