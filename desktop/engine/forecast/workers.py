@@ -143,7 +143,7 @@ def _who_goes_on(draft: Draft, workers: Workers, spec: FaultSpec | None) -> None
 
 def rolling(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     """One worker after the other gets SIGKILL: what runs at each of them cannot be told now."""
-    settings, times = draft.situation.settings, int(option(spec, "times"))
+    settings, times = draft.situation.settings, int(option(spec, "kills"))
     back = tuple(one.name for one in workers if one.restart is not Restart.NEVER)
     draft.restoring = restoring(draft.situation, tuple(workers), restarted=back)
     for worker in workers:
