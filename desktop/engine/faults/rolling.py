@@ -34,12 +34,9 @@ def plan(spec: FaultSpec, workers: tuple[str, ...]) -> Iterator[Kill]:
         yield Kill(workers[number % len(workers)] if in_turn else draw.choice(workers), gap)
 
 
-def roll(ground: Ground, spec: FaultSpec, _aims: tuple[Aim, ...]) -> Landed:
+def roll(ground: Ground, spec: FaultSpec, aims: tuple[Aim, ...]) -> Landed:
     """The first kill at once, the others on the clock. It landed when the first did."""
-    workers = tuple(worker.name for worker in ground.snapshot.workers if worker.service.pid is not None)
-    if not workers:
-        raise DeskError("No worker runs now.", "Start one first.")
-    clock = plan(spec, workers)
+    clock = plan(spec, tuple(aim.worker for aim in aims))
     first = _kill(ground, spec, next(clock))
 
     def go_on(going: Going) -> str:

@@ -50,10 +50,11 @@ def choose(spec: FaultSpec, snapshot: StackSnapshot) -> tuple[Aim, ...]:
     aims_at = info_of(spec.kind).aims_at
     if aims_at in ("broker", "stack"):
         return ()
-    workers = _workers(spec, snapshot)
+    draw = random.Random(spec.seed)
+    workers = _workers(spec, snapshot, draw)
     if aims_at == "worker":
         return tuple(Aim(worker.name) for worker in workers)
-    return tuple(Aim(worker.name, _process(spec, worker)) for worker in workers)
+    return tuple(Aim(worker.name, _process(spec, worker, draw)) for worker in workers)
 
 
 def chosen_names(spec: FaultSpec, snapshot: StackSnapshot) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ def load_of(worker: WorkerSnapshot) -> tuple[int, int]:
     return max(len(worker.running), worker.busy), worker.reserved + worker.scheduled
 
 
-def _workers(spec: FaultSpec, snapshot: StackSnapshot) -> Sequence[WorkerSnapshot]:
+def _workers(spec: FaultSpec, snapshot: StackSnapshot, draw: random.Random) -> Sequence[WorkerSnapshot]:
     target = spec.target
     if target.pick is Pick.NAME:
         return (_named(spec, snapshot),)
@@ -94,10 +95,11 @@ def _workers(spec: FaultSpec, snapshot: StackSnapshot) -> Sequence[WorkerSnapsho
     fitting = [worker for worker in living if not unfit(spec.kind, worker)]
     if not fitting:
         raise DeskError(unfit(spec.kind, living[0]), _other_worker(spec.kind))
-    if target.pick is Pick.ALL:
+    # Rolling kills go round all workers where nobody says which.
+    if target.pick is Pick.ALL or (spec.kind is FaultKind.ROLLING and target.pick is Pick.BUSIEST):
         return fitting
     if target.pick is Pick.RANDOM:
-        return (random.Random(spec.seed).choice(sorted(fitting, key=lambda worker: worker.name)),)
+        return (draw.choice(sorted(fitting, key=lambda worker: worker.name)),)
     # The first of several that are alike: the order of the stack file.
     return (max(fitting, key=load_of),)
 
@@ -124,7 +126,7 @@ def _runs(worker: WorkerSnapshot, task: str) -> bool:
     return any(task in (running.id, running.name) for running in worker.running)
 
 
-def _process(spec: FaultSpec, worker: WorkerSnapshot) -> int:
+def _process(spec: FaultSpec, worker: WorkerSnapshot, draw: random.Random) -> int:
     """One pool process: the named one, that of the task, else a busy one before the others."""
     target = spec.target
     if target.pid is not None:
@@ -137,5 +139,5 @@ def _process(spec: FaultSpec, worker: WorkerSnapshot) -> int:
         raise DeskError(f"{worker.name} has no pool process yet.", "Try again in a moment.")
     candidates = list(busy) or idle
     if target.pick is Pick.RANDOM:
-        return random.Random(spec.seed).choice(sorted(candidates))
+        return draw.choice(sorted(candidates))
     return candidates[0]  # `running` has the longest first

@@ -424,6 +424,8 @@ class LiveStack:
             return StackState.TROUBLED
         if State.STARTING in states or self._to_start:
             return StackState.STARTING
+        if self.broker.state is State.STOPPED:  # by hand, or by a fault: nothing works without it
+            return StackState.TROUBLED
         return StackState.RUNNING if State.READY in states else StackState.TROUBLED
 
     def registered(self) -> Iterator[Registered]:
