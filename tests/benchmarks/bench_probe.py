@@ -13,51 +13,28 @@ import json
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import redis
-
 from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.tail import Tail
-from tests.benchmarks.bursts import VARIANTS, burst, cpu_of, prepare, ratio, workers
-from tests.support.valkey import ValkeyServer
-
-POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
+from tests.benchmarks.bursts import POOLS, VARIANTS, broker, ratio, take_turns, workers
 
 
 def run(quick: bool) -> dict[str, Any]:
     """Ratios per pool, and microseconds per ledger line that is read and accounted for."""
     tasks, rounds = (300, 6) if quick else (600, 24)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        server = ValkeyServer(folder / "valkey")
-        server.start()
-        try:
-            pools = {pool: _measure(pool, server.url, folder / pool, tasks, rounds) for pool in POOLS}
-        finally:
-            server.kill()
+    with broker() as (url, folder):
+        pools = {pool: _measure(pool, url, folder / pool, tasks, rounds) for pool in POOLS}
         return {"tasks": tasks, "rounds": rounds, "pools": pools, "ledger": _reading(folder)}
 
 
 def _measure(pool: str, url: str, folder: Path, tasks: int, rounds: int) -> dict[str, Any]:
     folder.mkdir()
-    client: redis.Redis = redis.Redis.from_url(url)
-    client.flushall()
-    prepare(client, url, tasks)
-    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    cpu: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     with workers(pool, url, folder) as pids:
-        for variant in VARIANTS:
-            burst(client, variant, "warm")
-        for turn in range(rounds):
-            for variant in VARIANTS[turn % 3 :] + VARIANTS[: turn % 3]:
-                before = cpu_of(pids[variant])
-                seconds[variant].append(burst(client, variant, "burst"))
-                cpu[variant].append(cpu_of(pids[variant]) - before)
-    client.close()
+        taken = take_turns(url, pids, tasks, rounds)
+    seconds, cpu = taken.seconds, taken.cpu
     found: dict[str, Any] = {}
     for variant in VARIANTS[1:]:
         found[f"{variant}_ratio"] = ratio(seconds["bare"], seconds[variant])

@@ -12,56 +12,41 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import redis
-
-from tests.benchmarks.bursts import VARIANTS, burst, cpu_of, prepare, ratio, workers
+from tests.benchmarks.bursts import POOLS, broker, ratio, take_turns, workers
 from tests.benchmarks.flower_peer import Flower
 from tests.benchmarks.recorder_peer import Recording
-from tests.support.valkey import ValkeyServer
-
-POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
+from tests.benchmarks.watched_process import WatchedProcess
 
 
 def run(quick: bool) -> dict[str, Any]:
     """Ratios per pool."""
     tasks, rounds = (400, 3) if quick else (1500, 7)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        server = ValkeyServer(folder / "valkey")
-        server.start()
-        try:
-            pools = {pool: _measure(pool, server.url, folder / pool, tasks, rounds) for pool in POOLS}
-        finally:
-            server.kill()
+    with broker() as (url, folder):
+        pools = {pool: _measure(pool, url, folder / pool, tasks, rounds) for pool in POOLS}
     return {"tasks": tasks, "rounds": rounds, "pools": pools}
 
 
 def _measure(pool: str, url: str, folder: Path, tasks: int, rounds: int) -> dict[str, Any]:
     folder.mkdir()
-    client: redis.Redis = redis.Redis.from_url(url)
-    client.flushall()
-    prepare(client, url, tasks)
-    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    cpu: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     own: dict[str, list[float]] = {"watched": [], "events": []}
     with Recording(folder) as recording, Flower(url, folder) as flower, workers(pool, url, folder) as pids:
-        watchers: dict[str, Recording | Flower] = {"watched": recording, "events": flower}
-        for variant in VARIANTS:
-            burst(client, variant, "warm")
-        for turn in range(rounds):
-            for variant in VARIANTS[turn % 3 :] + VARIANTS[: turn % 3]:
-                watcher = watchers.get(variant)
-                before, watched = cpu_of(pids[variant]), watcher.cpu if watcher else 0.0
-                seconds[variant].append(burst(client, variant, "burst"))
-                cpu[variant].append(cpu_of(pids[variant]) - before)
-                if watcher is not None:  # what it has not taken in yet is not the next worker's
-                    own[variant].append(watcher.settled() - watched)
-    client.close()
-    return _figures(tasks, seconds, cpu, own)
+        watchers: dict[str, WatchedProcess] = {"watched": recording, "events": flower}
+
+        @contextmanager
+        def watching(variant: str) -> Iterator[None]:
+            watcher = watchers.get(variant)
+            before = watcher.cpu if watcher else 0.0
+            yield
+            if watcher is not None:  # what it has not taken in yet is not the next worker's
+                own[variant].append(watcher.settled() - before)
+
+        taken = take_turns(url, pids, tasks, rounds, watching)
+    return _figures(tasks, taken.seconds, taken.cpu, own)
 
 
 def _figures(

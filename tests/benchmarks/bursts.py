@@ -11,19 +11,68 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import psutil
 import redis
 
+from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 from tests.support_apps.workers import PROBE, ROOT
 
+POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
 VARIANTS = ("bare", "watched", "events")
+
+
+@contextmanager
+def broker() -> Iterator[tuple[str, Path]]:
+    """The URL of a broker of its own, and a folder; both are gone afterwards."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = ValkeyServer(folder / "valkey")
+        server.start()
+        try:
+            yield server.url, folder
+        finally:
+            server.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What each burst of each variant took: seconds by the clock, and of the CPU."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {variant: [] for variant in VARIANTS})
+    cpu: dict[str, list[float]] = field(default_factory=lambda: {variant: [] for variant in VARIANTS})
+
+
+def take_turns(
+    url: str,
+    pids: Mapping[str, int],
+    tasks: int,
+    rounds: int,
+    around: Callable[[str], AbstractContextManager[None]] = lambda _variant: nullcontext(),
+) -> Taken:
+    """Let the workers take turns with `tasks` messages; `around`: what is done about each burst."""
+    client: redis.Redis = redis.Redis.from_url(url)
+    client.flushall()
+    prepare(client, url, tasks)
+    taken = Taken()
+    for variant in VARIANTS:
+        burst(client, variant, "warm")
+    for turn in range(rounds):
+        for variant in VARIANTS[turn % 3 :] + VARIANTS[: turn % 3]:
+            with around(variant):
+                before = cpu_of(pids[variant])
+                taken.seconds[variant].append(burst(client, variant, "burst"))
+                taken.cpu[variant].append(cpu_of(pids[variant]) - before)
+    client.close()
+    return taken
 
 
 def ratio(bare: Sequence[float], mine: Sequence[float]) -> float:

@@ -14,6 +14,7 @@ from types import TracebackType
 
 import psutil
 
+from tests.benchmarks.watched_process import WatchedProcess
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
@@ -22,8 +23,10 @@ ROWS = 15  # of its task table
 _RECEIVED = 6  # the column that its table is sorted by
 
 
-class Flower:
+class Flower(WatchedProcess):
     """A Flower process; `with Flower(url, folder) as flower:` ends it."""
+
+    name = "Flower"
 
     def __init__(self, url: str, folder: Path) -> None:
         self._port = free_port()
@@ -55,27 +58,6 @@ class Flower:
             return b"connected" in self._log.read_bytes().lower() and self.events() >= 0
         except OSError:
             return False
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of CPU so far."""
-        times = self._seen.cpu_times()
-        return times.user + times.system
-
-    @property
-    def rss(self) -> float:
-        """MiB of memory."""
-        return self._seen.memory_info().rss / 2**20
-
-    def settled(self, within: float = 600.0) -> float:
-        """Its CPU time when it had taken every event in: when it takes less than 0.1 s a second."""
-        until = time.monotonic() + within
-        while time.monotonic() < until:
-            before = self.cpu
-            time.sleep(1.0)
-            if self.cpu - before < 0.1:
-                return before
-        raise RuntimeError(f"Flower was not done within {within:g} s")
 
     def events(self) -> int:
         """Task events that it has counted."""

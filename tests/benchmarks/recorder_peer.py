@@ -13,10 +13,14 @@ import psutil
 
 from desktop.engine.record.client import Recorder
 from desktop.engine.record.schema import NAME
+from tests.benchmarks.watched_process import WatchedProcess
 
 
-class Recording:
+class Recording(WatchedProcess):
     """Records the ledger of a run folder; `with Recording(folder) as recording:` ends it."""
+
+    name = "the recorder"
+    idle = 0.05
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,27 +44,6 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.recorder.stop()
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of CPU so far."""
-        times = self._seen.cpu_times()
-        return times.user + times.system
-
-    @property
-    def rss(self) -> float:
-        """MiB of memory."""
-        return self._seen.memory_info().rss / 2**20
-
-    def settled(self, within: float = 600.0) -> float:
-        """Its CPU time when it had read and written everything: when it takes less than 0.05 s a second."""
-        until = time.monotonic() + within
-        while time.monotonic() < until:
-            before = self.cpu
-            time.sleep(1.0)
-            if self.cpu - before < 0.05:
-                return before
-        raise RuntimeError(f"the recorder was not done within {within:g} s")
 
     def written(self) -> tuple[int, int]:
         """(tasks, runs of tasks that ended) in the database."""
