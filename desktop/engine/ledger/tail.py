@@ -75,7 +75,7 @@ class Tail:
                 self._split(file, data, lines)
             elif now - file.grew_at > IDLE_SECONDS:
                 file.grew_at = now  # asks again in as long
-                if not _lives(file.source.pid):
+                if not lives(file.source.pid):
                     over.append(file)
         for file in over:
             self._close(file)
@@ -200,7 +200,8 @@ def _begin(file: _File) -> float:
         return 0.0
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number, also one of somebody else's, or a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

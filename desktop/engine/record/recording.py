@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.dropped import Dropped
 from desktop.engine.ledger.records import Task
 from desktop.engine.ledger.settle import VISIBILITY, Settler
-from desktop.engine.ledger.tail import Tail
+from desktop.engine.ledger.tail import Tail, lives
 from desktop.engine.messages.stranded import Stranded
 from desktop.engine.record import draw, moment
 from desktop.engine.record.facts import machine, versions
@@ -254,7 +253,7 @@ class Recording:
         dead = self._account.processes.dead
         living = {name: w for name, w in self._account.workers.items() if (name, w.start) not in dead}
         while True:
-            gone = [name for name, worker in living.items() if not _lives(worker.pid)]
+            gone = [name for name, worker in living.items() if not lives(worker.pid)]
             self.catch_up()
             for name in gone:
                 self._account.cut(name, start=living.pop(name).start, t=time.time())
@@ -319,13 +318,3 @@ def _last_marks(folder: Path) -> frozenset[Mark]:
     with closing(open_to_read(folder / NAME)) as connection:
         rows = connection.execute("SELECT t, kind, service, text FROM mark ORDER BY t DESC LIMIT 500")
         return frozenset(Mark(t, MarkKind(kind), service, text) for t, kind, service, text in rows)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it lives, and is not ours to signal
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -90,27 +89,12 @@ class Writers:
 
     def write(self, folder: Path) -> bool:
         """Whether it grows: its panel lives, or has left workers, or its recorder has not ended yet."""
-        return folder.resolve() in self.folders or held(folder / RECORDER)
+        return folder.resolve() in self.folders or sessions.held(folder / RECORDER)
 
 
 def writers() -> Writers:
     """By the sessions of this user, as they are at this moment."""
     return Writers(frozenset(Path(record.run_folder).resolve() for record in sessions.recording()))
-
-
-def held(lock: Path) -> bool:
-    """Whether a living process holds a lock file."""
-    try:
-        handle = os.open(lock, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def stamp_of(name: str) -> float | None:

@@ -19,9 +19,10 @@ from desktop.engine.api import DeskError, Record
 from desktop.engine.record import schema
 from desktop.engine.record.facts import copied_of
 from desktop.engine.runs.catalog import behind, read_meta, seems_to_run
-from desktop.engine.runs.folders import DATABASE, LEDGER, held, is_run, writers
+from desktop.engine.runs.folders import DATABASE, LEDGER, is_run, writers
 from desktop.engine.runs.underway import Progress
 from desktop.engine.runs.unpack import check_zip, unpack
+from desktop.engine.supervise.session import held
 
 LOCK = "lock"
 _YOUNG = 60.0  # seconds

@@ -113,8 +113,8 @@ def _read(file: Path) -> Record | None:
         return None
 
 
-def _held(lock_file: Path) -> bool:
-    """Whether a living panel holds the lock."""
+def held(lock_file: Path) -> bool:
+    """Whether a living process holds a lock file."""
     try:
         handle = os.open(lock_file, os.O_RDWR)
     except OSError:
@@ -133,7 +133,7 @@ def living() -> tuple[Record, ...]:
     found = [
         record
         for file in paths.sessions_folder().glob("*.json")
-        if _held(file.with_suffix(".lock")) and (record := _read(file)) is not None
+        if held(file.with_suffix(".lock")) and (record := _read(file)) is not None
     ]
     return tuple(sorted(found, key=lambda record: -record.started_at))
 
@@ -143,7 +143,7 @@ def recording() -> tuple[Record, ...]:
     found = []
     for file in paths.sessions_folder().glob("*.json"):
         record = _read(file)
-        if record is not None and (_held(file.with_suffix(".lock")) or processes_of(record)):
+        if record is not None and (held(file.with_suffix(".lock")) or processes_of(record)):
             found.append(record)
     return tuple(found)
 
@@ -152,7 +152,7 @@ def crashed() -> tuple[Record, ...]:
     """Sessions whose panel is dead but of which something still runs; the rest is tidied away."""
     found = []
     for lock in paths.sessions_folder().glob("*.lock"):
-        if _held(lock):
+        if held(lock):
             continue
         file = lock.with_suffix(".json")
         record = _read(file)
