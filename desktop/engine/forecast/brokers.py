@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from desktop.engine.api import Count, FaultKind, FaultSpec
 from desktop.engine.faults.catalog import seconds_of
-from desktop.engine.forecast import rules
+from desktop.engine.forecast import broker_rules as rules
+from desktop.engine.forecast.broker_rules import Broker, Loss, laws_of
 from desktop.engine.forecast.draft import Draft, exactly
 from desktop.engine.forecast.reach import Reach
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate, Law
+from desktop.engine.forecast.situation import WorkerSituation
+from desktop.engine.forecast.words import amounts, timeout_text
 from desktop.engine.forecast.workers import held, reached
 from desktop.engine.stack.model import Persistence
+
+_PERHAPS = {
+    Fate.GONE: Fate.MAYBE_GONE,
+    Fate.LOST: Fate.MAYBE_LOST,
+    Fate.BACK_LATER: Fate.MAYBE_BACK,
+    Fate.LATER: Fate.MAYBE_AGAIN,
+    Fate.FAILS: Fate.MAYBE_FAILS,
+}
 
 
 def broker_fault(draft: Draft, spec: FaultSpec) -> None:
@@ -19,113 +32,137 @@ def broker_fault(draft: Draft, spec: FaultSpec) -> None:
         case FaultKind.KILL_BROKER | FaultKind.STOP_BROKER:
             _restart(draft, spec)
         case FaultKind.CUT_CLIENTS:
-            connection_lost(draft, [one.name for one in draft.situation.alive])
+            lose_connection(draft, draft.situation.alive, Broker.LIVES)
         case FaultKind.FLUSH_BROKER:
             _flush(draft)
         case FaultKind.FILL_BROKER:
             _fill(draft)
         case _:
-            _freeze(draft, spec)
+            stand_still(draft, draft.situation.alive, spec, rules.FROZEN)
 
 
 def _restart(draft: Draft, spec: FaultSpec) -> None:
     """Down for a while. What it has written to its disk decides."""
     situation = draft.situation
     persistence = situation.persistence
-    keeps = persistence is Persistence.APPEND_ONLY or (
-        persistence is Persistence.SNAPSHOT and spec.kind is FaultKind.STOP_BROKER
-    )
-    draft.restoring = restoring(situation, ())
-    waiting = _waiting(draft)
-    if keeps:
-        draft.rule(rules.BROKER_KEEPS)
-        draft.becomes((Fate.FINISHES, rules.BROKER_KEEPS), "waiting", waiting)
+    orderly = spec.kind is FaultKind.STOP_BROKER
+    if persistence is Persistence.APPEND_ONLY or (persistence is Persistence.SNAPSHOT and orderly):
+        draft.rule(rules.KEEPS)
+        lose_connection(draft, situation.alive, Broker.KEEPS)
     elif persistence is Persistence.SNAPSHOT:
-        draft.becomes((Fate.MAYBE_GONE, rules.BROKER_SNAPSHOT), "waiting", waiting)
+        lose_connection(draft, situation.alive, Broker.FORGETS, perhaps=True)
+        _forget(draft, (Fate.MAYBE_GONE, rules.SNAPSHOT_KILLED))
+        draft.rule(rules.SNAPSHOT_KILLED)
         draft.because("What came and went since the broker's last save cannot be told.")
     else:
-        draft.becomes((Fate.GONE, rules.BROKER_WAITING_GONE), "waiting", waiting)
-    stranded = exactly(situation.stranded)
-    if not keeps:
-        gone = Fate.GONE if persistence is Persistence.NONE else Fate.MAYBE_GONE
-        draft.becomes((gone, rules.BROKER_WAITING_GONE), "stranded", stranded)
-    for worker in situation.alive:
-        reach = reached(draft, worker)
-        table = rules.BROKER_KEPT if keeps else rules.BROKER_LOST
-        runs, waits = table[worker.pool][situation.settings.late]
-        if persistence is Persistence.SNAPSHOT and not keeps:
-            runs, waits = _perhaps(runs), _perhaps(waits)
-        _put(draft, reach, runs, waits)
+        lose_connection(draft, situation.alive, Broker.FORGETS)
+        _forget(draft, rules.WAITING_GONE)
     if seconds_of(spec) is None:
-        draft.because("It stays down until it is undone by hand: nothing goes on before.")
+        draft.note("It stays down until it is undone by hand: nothing goes on before.")
+
+
+def _forget(draft: Draft, law: Law) -> None:
+    draft.becomes(law, "waiting", _waiting(draft))
+    draft.becomes(law, "stranded", exactly(draft.situation.stranded))
+
+
+def lose_connection(
+    draft: Draft, workers: Iterable[WorkerSituation], broker: Broker, *, perhaps: bool = False
+) -> None:
+    """The connections of these workers break; they connect again when they can.
+
+    `perhaps`: nobody can tell what the broker forgets.
+    """
+    workers = tuple(workers)
+    situation = draft.situation
+    # They poll again themselves, and look at their own start of polling.
+    draft.restoring = restoring(situation, workers, restarted=tuple(one.name for one in workers))
+    loss = Loss(broker, situation.results)
+    for worker in workers:
+        reach = reached(draft, worker)
+        runs, waits = laws_of(worker.pool, situation.settings, loss)
+        if perhaps:
+            runs, waits = _perhaps(runs), _perhaps(waits)
+            held(draft, (Fate.MAYBE_BACK, waits[1]), reach)
+        draft.becomes(runs, "running", reach.running)
+        held(draft, waits, reach)
 
 
 def _perhaps(law: Law) -> Law:
-    fates = {Fate.GONE: Fate.MAYBE_GONE, Fate.TWICE_LATER: Fate.MAYBE_AGAIN, Fate.BACK_LATER: Fate.MAYBE_BACK}
-    return fates.get(law[0], law[0]), law[1]
-
-
-def connection_lost(draft: Draft, names: list[str]) -> None:
-    """The connections of these workers break while the broker lives; they connect again."""
-    situation = draft.situation
-    draft.restoring = restoring(situation, ())
-    for name in names:
-        worker = situation.worker(name)
-        if worker is None:
-            continue
-        reach = reached(draft, worker)
-        runs, waits = rules.DISCONNECTED[worker.pool][situation.settings.late]
-        _put(draft, reach, runs, waits)
-
-
-def _put(draft: Draft, reach: Reach, runs: Law, waits: Law) -> None:
-    draft.becomes(runs, "running", reach.running)
-    held(draft, waits, reach)
+    return _PERHAPS.get(law[0], law[0]), law[1]
 
 
 def _waiting(draft: Draft) -> Count:
     """How many wait in the broker when it lands: what workers take and workloads send meanwhile moves it."""
     situation = draft.situation
-    count = situation.all_waiting
-    taken = sum(one.moves for one in situation.alive)
-    come = situation.arrivals
+    count, come = situation.all_waiting, situation.arrivals
     if not count and not come:
         return exactly(0)
+    taken = sum(one.moves for one in situation.alive)
     if taken or come:
         draft.because("Messages come and go while you read this: the numbers are ranges.")
     return Count(max(0, count - taken), count + come)
 
 
 def _flush(draft: Draft) -> None:
-    draft.becomes((Fate.GONE, rules.FLUSHED), "waiting", _waiting(draft))
-    draft.becomes((Fate.GONE, rules.FLUSHED), "stranded", exactly(draft.situation.stranded))
+    law = (Fate.GONE, rules.FLUSHED)
+    _forget(draft, law)
     for worker in draft.situation.alive:
-        reach = reached(draft, worker)
-        _put(draft, reach, (Fate.FINISHES, rules.FLUSHED), (Fate.FINISHES, rules.FLUSHED))
+        _untouched(draft, reached(draft, worker), rules.FLUSHED)
+    draft.rule(rules.FLUSHED)
+
+
+def _untouched(draft: Draft, reach: Reach, rule: str) -> None:
+    draft.becomes((Fate.FINISHES, rule), "running", reach.running)
+    held(draft, (Fate.FINISHES, rule), reach)
 
 
 def _fill(draft: Draft) -> None:
-    for worker in draft.situation.alive:
+    """Only who takes a message is hit: where none waits, nobody does."""
+    situation = draft.situation
+    draft.restoring = restoring(situation, (), restarted=tuple(one.name for one in situation.alive))
+    takers = 0
+    for worker in situation.alive:
         reach = reached(draft, worker)
-        runs, waits = rules.FILLED[worker.pool][draft.situation.settings.late]
-        _put(draft, reach, runs, waits)
-    waiting = _waiting(draft)
-    draft.becomes((Fate.MAYBE_LOST, rules.FILLED_WAITING), "waiting", waiting)
-    if waiting.most:
-        draft.because("A worker that takes a message and cannot note it down may lose it.")
+        waiting = sum(situation.waiting.get(queue, 0) for queue in worker.queues)
+        if not worker.consumes or not waiting:
+            _untouched(draft, reach, rules.FILL_IDLE[1])
+            continue
+        takers += 1
+        draft.rule(rules.FILL_HELD)
+        draft.quietly((Fate.MAYBE_BACK, rules.FILL_HELD), "reserved", Count(0, reach.held.most))
+        draft.quietly((Fate.MAYBE_AGAIN, rules.FILL_HELD), "running", Count(0, reach.held.most))
+        if situation.results:
+            draft.quietly((Fate.MAYBE_FAILS, rules.FILL_HELD), "running", _all_of(reach))
+        who = amounts(Count(), reach.reserved, reach.scheduled)
+        rest = f": its {who} come back, and some may run twice." if who else "."
+        draft.note(f"{worker.name} ends with code 1 when it takes a message{rest}")
+    lost = min(takers, situation.all_waiting)
+    draft.becomes((Fate.MAYBE_LOST, rules.FILL_TAKEN[1]), "waiting", Count(0, lost))
+    if lost:
+        draft.because("Each worker that takes a message meanwhile loses it: it cannot be noted down.")
 
 
-def _freeze(draft: Draft, spec: FaultSpec) -> None:
-    """It stands still: nothing is lost, and what ends meanwhile is acknowledged afterwards."""
+def _all_of(reach: Reach) -> Count:
+    return Count(0, reach.running.most + reach.held.most)
+
+
+def stand_still(draft: Draft, workers: Iterable[WorkerSituation], spec: FaultSpec, rule: str) -> None:
+    """Nothing passes between them and the broker for a while; acknowledgements wait as long."""
     seconds, settings = seconds_of(spec), draft.situation.settings
-    for worker in draft.situation.alive:
+    draft.rule(rule)
+    for worker in workers:
         reach = reached(draft, worker)
-        law = (Fate.FINISHES, rules.BROKER_FROZEN)
-        if seconds is None or seconds > settings.timeout:
-            law = (Fate.MAYBE_AGAIN, rules.BROKER_FROZEN)
+        touched = worker.held > 0 or (settings.late and worker.runs > 0)
+        if not touched or (seconds is not None and seconds + draft.situation.age(worker) < settings.timeout):
+            _untouched(draft, reach, rule)
+            continue
+        law = (Fate.MAYBE_AGAIN, rule)
+        draft.quietly(law if settings.late else (Fate.FINISHES, rule), "running", reach.running)
+        draft.quietly(law, "reserved", reach.held)
+        running = reach.running if settings.late else Count()
+        if who := amounts(running, reach.reserved, reach.scheduled):
+            timeout = timeout_text(settings.timeout)
             draft.because(
-                "It stands still for longer than the visibility timeout: the first worker that polls "
-                "afterwards may give back what others hold."
+                f"After {timeout} (visibility timeout) {who} may be delivered again, and run twice."
             )
-        _put(draft, reach, law if settings.late else (Fate.FINISHES, rules.BROKER_FROZEN), law)
-    draft.rule(rules.BROKER_FROZEN)

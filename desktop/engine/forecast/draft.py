@@ -14,14 +14,15 @@ NONE = Count()
 _ONE = Count(1, 1)
 # The worst first, as the sentences are to stand.
 _ORDER = (
-    *(Fate.LOST, Fate.ACKED, Fate.GONE, Fate.MAYBE_GONE, Fate.MAYBE_LOST, Fate.FAILS),
+    *(Fate.LOST, Fate.ACKED, Fate.GONE, Fate.MAYBE_GONE, Fate.MAYBE_LOST, Fate.FAILS, Fate.MAYBE_FAILS),
     *(Fate.TWICE, Fate.TWICE_LATER, Fate.MAYBE_AGAIN, Fate.AGAIN, Fate.LATER, Fate.RETRIED),
     *(Fate.MAYBE_BACK, Fate.BACK_LATER, Fate.BACK, Fate.FINISHES),
 )
 _LOST = frozenset({Fate.LOST, Fate.ACKED, Fate.GONE, Fate.MAYBE_GONE, Fate.MAYBE_LOST})
+_FAILED = frozenset({Fate.FAILS, Fate.MAYBE_FAILS})
 _AGAIN = frozenset({Fate.AGAIN, Fate.MAYBE_AGAIN, Fate.TWICE, Fate.TWICE_LATER, Fate.LATER, Fate.RETRIED})
 _BACK = frozenset({Fate.BACK, Fate.BACK_LATER, Fate.MAYBE_BACK})
-_MAYBE = frozenset({Fate.MAYBE_LOST, Fate.MAYBE_BACK, Fate.MAYBE_AGAIN, Fate.MAYBE_GONE})
+_MAYBE = frozenset({Fate.MAYBE_LOST, Fate.MAYBE_FAILS, Fate.MAYBE_BACK, Fate.MAYBE_AGAIN, Fate.MAYBE_GONE})
 _LATER = frozenset({Fate.LATER, Fate.BACK_LATER, Fate.TWICE_LATER})
 
 
@@ -114,7 +115,7 @@ class Draft:
         )
 
     def _sum(self, kind: str) -> Count:
-        fates = {"lost": _LOST, "failed": frozenset({Fate.FAILS}), "again": _AGAIN, "back": _BACK}[kind]
+        fates = {"lost": _LOST, "failed": _FAILED, "again": _AGAIN, "back": _BACK}[kind]
         total = NONE
         for (fate, _), count in self._fates.items():
             if fate in fates:

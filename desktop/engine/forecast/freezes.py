@@ -49,7 +49,7 @@ def _delivered_twice(
         return None
     if not others and worker.pool not in SWEEPING:
         return False
-    if worker.held_since is not None and situation.t - worker.held_since + seconds < settings.timeout:
+    if situation.age(worker) + seconds < settings.timeout:
         return False
     if seconds > settings.timeout + settings.sweep + 1.0 and others:
         return True

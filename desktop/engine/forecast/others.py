@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from desktop.engine.api import Count, FaultKind, FaultSpec
-from desktop.engine.faults.catalog import option, seconds_of
+from desktop.engine.faults.catalog import option
 from desktop.engine.forecast import rules
-from desktop.engine.forecast.brokers import connection_lost
+from desktop.engine.forecast.broker_rules import Broker
+from desktop.engine.forecast.brokers import lose_connection, stand_still
 from desktop.engine.forecast.draft import Draft, exactly
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate
 from desktop.engine.forecast.situation import WorkerSituation
-from desktop.engine.forecast.workers import Workers, held, reached, warm
+from desktop.engine.forecast.workers import Workers, reached, warm
 from desktop.engine.stack.model import Pool, Restart
 
 
@@ -28,13 +29,13 @@ def poison(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
         law = rules.KILLED[worker.pool][settings.late]
         maybe = Fate.MAYBE_LOST if law[0] is Fate.LOST else Fate.MAYBE_AGAIN
         draft.rule(rules.POISON_WORKER)
-        draft.becomes((maybe, law[1]), "running", Count(0, reach.running.most + reach.held.most))
+        most = reach.running.most + reach.held.most
+        draft.quietly((maybe, law[1]), "running", Count(0, most))
         draft.quietly((Fate.MAYBE_BACK, rules.KILLED_HELD[1]), "reserved", Count(0, reach.held.most))
-        draft.note(
-            f"On {worker.pool.value} a task that ends its process ends the worker: everything that it runs "
-            "then shares the fate of a kill."
-        )
-        draft.because("Whether they run before or after the poison cannot be told.")
+        draft.note(f"On {worker.pool.value} a task that ends its process ends the worker, as SIGKILL does.")
+        if most:
+            fate = "be lost" if law[0] is Fate.LOST else "run again"
+            draft.because(f"Up to {most:,} of what it runs and holds may {fate}: who runs beside the poison.")
 
 
 def _poisoned_process(draft: Draft, count: int) -> None:
@@ -85,20 +86,9 @@ def disk_full(draft: Draft, workers: Workers) -> None:
 def network(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     """What the relay does between workers and broker."""
     if spec.kind is FaultKind.CUT:
-        connection_lost(draft, [one.name for one in workers])
-        return
-    seconds, settings = seconds_of(spec), draft.situation.settings
-    rule = rules.HALF_OPEN if spec.kind is FaultKind.HALF_OPEN else rules.SLOW
-    long = spec.kind is FaultKind.HALF_OPEN and (seconds is None or seconds > settings.timeout)
-    for worker in workers:
-        if not long:
-            _untouched(draft, worker, rule)
-            continue
-        reach = reached(draft, worker)
-        law = (Fate.MAYBE_AGAIN, rule)
-        draft.becomes(law if settings.late else (Fate.FINISHES, rule), "running", reach.running)
-        held(draft, law, reach)
-        draft.because("Longer than the visibility timeout: what it holds may be given to another worker.")
+        lose_connection(draft, workers, Broker.KEEPS)
+    else:
+        stand_still(draft, workers, spec, rules.HALF_OPEN if spec.kind is FaultKind.HALF_OPEN else rules.SLOW)
 
 
 def _untouched(draft: Draft, worker: WorkerSituation, rule: str) -> None:

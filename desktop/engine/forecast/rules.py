@@ -13,7 +13,7 @@ from enum import Enum, auto
 from desktop.engine.api import Rule
 from desktop.engine.stack.model import Pool
 
-_TABLE = "truth table, Celery 5.7.0"
+TABLE = "truth table, Celery 5.7.0"
 
 
 class Fate(Enum):
@@ -23,6 +23,7 @@ class Fate(Enum):
     LOST = auto()  # it never ends, and does not run again
     MAYBE_LOST = auto()  # the moment decides whether it is lost or finishes
     FAILS = auto()  # it ends as a failure, and does not run again
+    MAYBE_FAILS = auto()  # the moment decides whether it ends as a failure
     ACKED = auto()  # cut off, yet acknowledged as if it had ended: lost
     AGAIN = auto()  # runs again at once
     MAYBE_AGAIN = auto()  # the moment decides whether it runs again
@@ -39,11 +40,14 @@ class Fate(Enum):
 
 Law = tuple[Fate, str]  # what becomes of a task, and the rule that says so
 
-_ALL: list[Rule] = []
+RULES: dict[str, Rule] = {}
+"""Every rule, by its name."""
 
 
-def _rule(rule: str, text: str, source: str) -> str:
-    _ALL.append(Rule(rule, text, source))
+def new_rule(rule: str, text: str, source: str) -> str:
+    """Put a rule down; gives its name."""
+    assert rule not in RULES, rule
+    RULES[rule] = Rule(rule, text, source)
     return rule
 
 
@@ -51,26 +55,26 @@ def _rule(rule: str, text: str, source: str) -> str:
 
 _LOST = (
     Fate.LOST,
-    _rule(
+    new_rule(
         "kill-worker/early",
         "A task that was acknowledged when it began is lost with its process: nobody has it any more.",
-        f"{_TABLE}: 2 of 2 lost on prefork, threads, gevent and eventlet; Request.on_accepted",
+        f"{TABLE}: 2 of 2 lost on prefork, threads, gevent and eventlet; Request.on_accepted",
     ),
 )
 _LATER = (
     Fate.LATER,
-    _rule(
+    new_rule(
         "kill-worker/late",
         "A task that is acknowledged when it ends stays in `unacked` with a killed worker, and runs again.",
-        f"{_TABLE}: 2 of 2 on every pool; supervision 4.3: again after 8.5 s with a timeout of 6 s",
+        f"{TABLE}: 2 of 2 on every pool; supervision 4.3: again after 8.5 s with a timeout of 6 s",
     ),
 )
 _SOLO_LATER = (
     Fate.LATER,
-    _rule(
+    new_rule(
         "kill-worker/solo/early",
         "Solo sends even an early acknowledgement only after the task: it stays in `unacked` and runs again.",
-        f"{_TABLE}: 0 lost, 1 of 1 stuck",
+        f"{TABLE}: 0 lost, 1 of 1 stuck",
     ),
 )
 KILLED: Mapping[Pool, tuple[Law, Law]] = {
@@ -82,34 +86,34 @@ KILLED: Mapping[Pool, tuple[Law, Law]] = {
 }
 KILLED_HELD: Law = (
     Fate.BACK_LATER,
-    _rule(
+    new_rule(
         "kill-worker/held",
         "What a killed worker had reserved or scheduled stays in `unacked` until the visibility timeout.",
-        f"{_TABLE}: 8 of 8 (prefork, threads), 1 of 1 (gevent, eventlet); kombu QoS.restore_visible",
+        f"{TABLE}: 8 of 8 (prefork, threads), 1 of 1 (gevent, eventlet); kombu QoS.restore_visible",
     ),
 )
-CHILDREN_DIE = _rule(
+CHILDREN_DIE = new_rule(
     "kill-worker/prefork/children",
     "Pool processes die with their main process.",
     "PR_SET_PDEATHSIG, measured 10 of 10 within 63 ms (Linux); elsewhere the whole group is killed",
 )
-BRPOP = _rule(
+BRPOP = new_rule(
     "kill-worker/brpop",
     "A message that left its queue and is not in `unacked` yet exists nowhere: killed then, it is lost.",
     "measured: 1 of 3,000 in 3 of 6 runs of a flood; kombu#305, celery#7950",
 )
-FROZEN_KILL = _rule(
+FROZEN_KILL = new_rule(
     "kill-worker/frozen",
     "Of a frozen prefork worker the pool processes go on: what has ended there is not acknowledged yet.",
-    f"{_TABLE}, SIGSTOP 3 s then SIGKILL: early 0 lost; late 2 of 2 ran twice",
+    f"{TABLE}, SIGSTOP 3 s then SIGKILL: early 0 lost; late 2 of 2 ran twice",
 )
-RESTORE_SWEEP = _rule(
+RESTORE_SWEEP = new_rule(
     "visibility/sweep",
     "Only a living prefork, threads or solo worker looks for what is past the visibility timeout, "
     "every unacked_restore_interval × unacked_restore_throttle seconds.",
     "measured: back 91-96 s after a SIGKILL with a timeout of 10 s, 10-13 s with interval and throttle 1",
 )
-RESTORE_START = _rule(
+RESTORE_START = new_rule(
     "visibility/start",
     "Any worker looks once when it starts; a gevent or eventlet worker never again.",
     "measured: back at a start; an idle gevent worker gave nothing back in 165 s (celery#4976)",
@@ -119,66 +123,66 @@ RESTORE_START = _rule(
 
 WARM_RUNNING: Law = (
     Fate.FINISHES,
-    _rule(
+    new_rule(
         "warm/running",
         "A worker that stops warm finishes what runs.",
-        f"{_TABLE}: clean on every pool, acks early and late",
+        f"{TABLE}: clean on every pool, acks early and late",
     ),
 )
 STOP_HELD: Law = (
     Fate.BACK,
-    _rule(
+    new_rule(
         "stop/held",
         "A worker that stops by itself puts what it had not started back into its queue at once.",
-        f"{_TABLE}: all of them, warm, cold and soft; kombu Channel.close, QoS.restore_unacked_once",
+        f"{TABLE}: all of them, warm, cold and soft; kombu Channel.close, QoS.restore_unacked_once",
     ),
 )
 _COLD_EARLY = (
     Fate.LOST,
-    _rule(
+    new_rule(
         "cold/prefork/early",
         "A cold stop cancels what prefork runs; acknowledged already, it is RETRY for ever and lost.",
-        f"{_TABLE}: 2 of 2; again 10 of 10, queue and `unacked` empty",
+        f"{TABLE}: 2 of 2; again 10 of 10, queue and `unacked` empty",
     ),
 )
 _COLD_LATE = (
     Fate.AGAIN,
-    _rule(
+    new_rule(
         "cold/prefork/late",
         "A cold stop cancels what prefork runs; not acknowledged yet, it runs again at once.",
-        f"{_TABLE}: 2 of 2 by the next worker",
+        f"{TABLE}: 2 of 2 by the next worker",
     ),
 )
 _COLD_THREADS = (
     Fate.FINISHES,
-    _rule(
+    new_rule(
         "cold/threads",
         "A cold stop cannot cancel threads (NotImplementedError): what runs finishes.",
-        f"{_TABLE}: 0 lost, early and late",
+        f"{TABLE}: 0 lost, early and late",
     ),
 )
 _COLD_GREEN_EARLY = (
     Fate.LOST,
-    _rule(
+    new_rule(
         "cold/greenlets/early",
         "A cold stop kills the greenlets; what they ran was acknowledged, and is lost.",
-        f"{_TABLE}: lost on gevent and eventlet",
+        f"{TABLE}: lost on gevent and eventlet",
     ),
 )
 _COLD_GREEN_LATE = (
     Fate.ACKED,
-    _rule(
+    new_rule(
         "cold/greenlets/late",
         "A greenlet that a cold stop kills returns as if it had ended, so its task is acknowledged and lost.",
-        f"{_TABLE}: 2 of 2 runs on gevent and on eventlet",
+        f"{TABLE}: 2 of 2 runs on gevent and on eventlet",
     ),
 )
 _COLD_SOLO = (
     Fate.FAILS,
-    _rule(
+    new_rule(
         "cold/solo",
         "Solo cannot cancel: the NotImplementedError becomes the failure of the task itself.",
-        f"{_TABLE}: 2 of 2 runs, early and late",
+        f"{TABLE}: 2 of 2 runs, early and late",
     ),
 )
 COLD: Mapping[Pool, tuple[Law, Law]] = {
@@ -190,18 +194,18 @@ COLD: Mapping[Pool, tuple[Law, Law]] = {
 }
 _SOFT_WAITS = (
     Fate.FINISHES,
-    _rule(
+    new_rule(
         "soft/waits",
         "A soft shutdown waits up to worker_soft_shutdown_timeout for what runs, then stops cold.",
-        f"{_TABLE}: clean on prefork, threads, gevent and eventlet; apps/worker.py, on_cold_shutdown",
+        f"{TABLE}: clean on prefork, threads, gevent and eventlet; apps/worker.py, on_cold_shutdown",
     ),
 )
 _SOFT_SOLO = (
     Fate.FAILS,
-    _rule(
+    new_rule(
         "soft/solo",
         "On solo the soft shutdown sleeps in the task's own thread, and then fails it.",
-        f"{_TABLE}: 1 of 1, early and late",
+        f"{TABLE}: 1 of 1, early and late",
     ),
 )
 SOFT: Mapping[Pool, Law] = {
@@ -211,7 +215,7 @@ SOFT: Mapping[Pool, Law] = {
     Pool.EVENTLET: _SOFT_WAITS,
     Pool.SOLO: _SOFT_SOLO,
 }
-TERM_GROUP_ONE = _rule(
+TERM_GROUP_ONE = new_rule(
     "term-group/one-process",
     "A worker that is one process gets one SIGTERM, as a warm stop would send it.",
     "every pool but prefork runs in the main process",
@@ -221,37 +225,37 @@ TERM_GROUP_ONE = _rule(
 
 _CHILD_EARLY = (
     Fate.FAILS,
-    _rule(
+    new_rule(
         "worker-lost/early",
         "The task of a pool process that died fails with WorkerLostError.",
-        f"{_TABLE}: 1 of 1; supervision 2.2: 10 of 10; Request.on_failure",
+        f"{TABLE}: 1 of 1; supervision 2.2: 10 of 10; Request.on_failure",
     ),
 )
 _CHILD_LATE = (
     Fate.FAILS,
-    _rule(
+    new_rule(
         "worker-lost/late",
         "With late acks too: it is acknowledged as failed while task_reject_on_worker_lost is off.",
-        f"{_TABLE}: 1 of 1; supervision 4.3: 3 of 3 rounds",
+        f"{TABLE}: 1 of 1; supervision 4.3: 3 of 3 rounds",
     ),
 )
 _CHILD_REJECT = (
     Fate.AGAIN,
-    _rule(
+    new_rule(
         "worker-lost/late/reject",
         "With late acks and task_reject_on_worker_lost it runs again, from the back of its queue.",
-        f"{_TABLE}: again after 12-14 s behind 10 others; Request.on_failure",
+        f"{TABLE}: again after 12-14 s behind 10 others; Request.on_failure",
     ),
 )
 _CHILD_RETRY = (
     Fate.RETRIED,
-    _rule(
+    new_rule(
         "worker-lost/retry",
         "With task_retry_on_worker_lost it is retried after its default_retry_delay, 180 s by default.",
-        f"{_TABLE}: again after 182.9 s; Request._retry_worker_lost",
+        f"{TABLE}: again after 182.9 s; Request._retry_worker_lost",
     ),
 )
-REPLACED = _rule(
+REPLACED = new_rule(
     "worker-lost/replaced",
     "A pool process that died is replaced.",
     "measured: 80-107 ms for an idle one, 84 ms to 5 s for a busy one",
@@ -269,190 +273,57 @@ def worker_lost(late: bool, reject: bool, retry: bool) -> Law:
 
 # Something stands still for a while.
 
-FREEZE_SHORT = _rule(
+FREEZE_SHORT = new_rule(
     "freeze/short",
     "A worker that stands still for less than the visibility timeout goes on as if nothing had been.",
-    f"{_TABLE}, SIGSTOP 15 s: nothing lost, nothing twice, on every pool",
+    f"{TABLE}, SIGSTOP 15 s: nothing lost, nothing twice, on every pool",
 )
-FREEZE_LONG = _rule(
+FREEZE_LONG = new_rule(
     "freeze/long",
     "Longer than the visibility timeout: what it holds is delivered to another worker, and runs here too.",
-    f"{_TABLE}, SIGSTOP 15 s with a timeout of 10 s: 8 of 8 ran twice",
+    f"{TABLE}, SIGSTOP 15 s with a timeout of 10 s: 8 of 8 ran twice",
 )
-FREEZE_CHILD = _rule(
+FREEZE_CHILD = new_rule(
     "freeze/process",
     "A task stands still with its pool process; its hard time limit goes on in the main process.",
     "billiard's TimeoutHandler runs in the main process",
 )
 
-# The broker.
-
-BROKER_WAITING_GONE = _rule(
-    "broker/forgets/waiting",
-    "A broker without persistence forgets every message with its process.",
-    f"{_TABLE}: all that waited lost, on every pool",
-)
-BROKER_KEEPS = _rule(
-    "broker/keeps",
-    "With an append-only file that is written through at each message nothing that was confirmed is lost; "
-    "with snapshots nothing is lost by an orderly stop, which saves first.",
-    f"{_TABLE}: 0 lost with RDB (SIGTERM) and AOF (SIGKILL)",
-)
-BROKER_SNAPSHOT = _rule(
-    "broker/snapshot/killed",
-    "With snapshots a killed broker comes back as it was at the last save.",
-    "Redis persistence: save points",
-)
-_RUNS_ON = (
-    Fate.FINISHES,
-    _rule(
-        "broker/running",
-        "What runs goes on while the broker is away.",
-        "measured: 2 of 2 ended once on every pool, broker killed for 3 s, acks early and late",
-    ),
-)
-_FORGOTTEN = (
-    Fate.GONE,
-    _rule(
-        "broker/forgets/prefork/held",
-        "At a lost connection prefork forgets what it had reserved; the broker has forgotten it too.",
-        f"{_TABLE}; measured: 8 of 8 (early), 6 of 6 (late) never ran",
-    ),
-)
-_IN_PROCESS = (
-    Fate.FINISHES,
-    _rule(
-        "broker/forgets/in-process/held",
-        "Threads and greenlets run what they had reserved all the same: it lies in their own memory.",
-        f"{_TABLE}; measured: 8 of 8 (threads), 1 of 1 (gevent) ran",
-    ),
-)
-BROKER_LOST: Mapping[Pool, tuple[tuple[Law, Law], tuple[Law, Law]]] = {
-    Pool.PREFORK: ((_RUNS_ON, _FORGOTTEN), (_RUNS_ON, _FORGOTTEN)),
-    Pool.THREADS: ((_RUNS_ON, _IN_PROCESS), (_RUNS_ON, _IN_PROCESS)),
-    Pool.GEVENT: ((_RUNS_ON, _IN_PROCESS), (_RUNS_ON, _IN_PROCESS)),
-    Pool.EVENTLET: ((_RUNS_ON, _IN_PROCESS), (_RUNS_ON, _IN_PROCESS)),
-    Pool.SOLO: ((_RUNS_ON, _FORGOTTEN), (_RUNS_ON, _FORGOTTEN)),
-}
-_STRANDED = (
-    Fate.BACK_LATER,
-    _rule(
-        "broker/keeps/prefork/held",
-        "At a lost connection prefork forgets what it had reserved; the broker keeps it in `unacked`.",
-        f"{_TABLE}: 8 of 8 (early), 6 of 6 (late) stuck",
-    ),
-)
-_UNACKED_RUNS = (
-    Fate.TWICE_LATER,
-    _rule(
-        "broker/keeps/late/running",
-        "What ends while the broker is away cannot be acknowledged: it runs again after the timeout.",
-        f"{_TABLE}: threads 4, gevent and eventlet 3, solo 1 executed and still unacknowledged",
-    ),
-)
-BROKER_KEPT: Mapping[Pool, tuple[tuple[Law, Law], tuple[Law, Law]]] = {
-    Pool.PREFORK: ((_RUNS_ON, _STRANDED), (_RUNS_ON, _STRANDED)),
-    Pool.THREADS: ((_RUNS_ON, _IN_PROCESS), (_UNACKED_RUNS, _IN_PROCESS)),
-    Pool.GEVENT: ((_RUNS_ON, _UNACKED_RUNS), (_UNACKED_RUNS, _UNACKED_RUNS)),
-    Pool.EVENTLET: ((_RUNS_ON, _UNACKED_RUNS), (_UNACKED_RUNS, _UNACKED_RUNS)),
-    Pool.SOLO: ((_UNACKED_RUNS, _STRANDED), (_UNACKED_RUNS, _STRANDED)),
-}
-_CUT_GIVEN_BACK = (
-    Fate.BACK,
-    _rule(
-        "disconnected/held",
-        "At a lost connection the worker's channel gives back what it had reserved, while the broker lives.",
-        "measured, CLIENT KILL: 8 of 8 (early), 6 of 6 (late) on prefork; kombu Channel.close",
-    ),
-)
-_CUT_TWICE = (
-    Fate.TWICE,
-    _rule(
-        "disconnected/in-process/held",
-        "Threads and greenlets run what was given back all the same: it lies in their own memory too.",
-        "measured, CLIENT KILL: 8 of 8 (early) and 6 of 6 (late) ran twice on threads",
-    ),
-)
-_CUT_RUNNING = (
-    Fate.TWICE,
-    _rule(
-        "disconnected/late/running",
-        "What runs and is not acknowledged is given back too, and goes on: it runs twice.",
-        "measured, CLIENT KILL: 2 of 2 on prefork and on threads",
-    ),
-)
-DISCONNECTED: Mapping[Pool, tuple[tuple[Law, Law], tuple[Law, Law]]] = {
-    Pool.PREFORK: ((_RUNS_ON, _CUT_GIVEN_BACK), (_CUT_RUNNING, _CUT_GIVEN_BACK)),
-    Pool.THREADS: ((_RUNS_ON, _CUT_TWICE), (_CUT_RUNNING, _CUT_TWICE)),
-    Pool.GEVENT: ((_RUNS_ON, _IN_PROCESS), (_RUNS_ON, _CUT_TWICE)),
-    Pool.EVENTLET: ((_RUNS_ON, _IN_PROCESS), (_RUNS_ON, _CUT_TWICE)),
-    Pool.SOLO: ((_RUNS_ON, _CUT_GIVEN_BACK), (_RUNS_ON, _CUT_GIVEN_BACK)),
-}
-FLUSHED = _rule(
-    "flush",
-    "FLUSHDB deletes what waits; what workers hold in memory runs all the same.",
-    "kombu keeps a reserved message in the worker; its acknowledgement then finds nothing",
-)
-_FILL_RUNS = (
-    Fate.FINISHES,
-    _rule(
-        "fill/running",
-        "A broker that is full takes acknowledgements and refuses messages: what runs and is held goes on.",
-        "ZREM and HDEL are allowed beyond maxmemory",
-    ),
-)
-FILLED: Mapping[Pool, tuple[tuple[Law, Law], tuple[Law, Law]]] = dict.fromkeys(
-    Pool, ((_FILL_RUNS, _FILL_RUNS), (_FILL_RUNS, _FILL_RUNS))
-)
-FILLED_WAITING = _rule(
-    "fill/waiting",
-    "A worker that takes a message from a full broker cannot write it to `unacked`.",
-    "BRPOP is allowed beyond maxmemory, ZADD and HSET are not; kombu QoS.append",
-)
-BROKER_FROZEN = _rule(
-    "broker/frozen",
-    "A broker that stands still for a while loses nothing; everybody waits for it.",
-    f"{_TABLE}, SIGSTOP 10 s: 0 lost, 0 twice on every pool",
-)
-
 # Tasks, pools, logs, the network.
 
-POISON_PREFORK = _rule(
+POISON_PREFORK = new_rule(
     "poison/prefork",
     "A task that ends its process takes one pool process with it, and no other task.",
     "as the SIGKILL of a pool process",
 )
-POISON_WORKER = _rule(
+POISON_WORKER = new_rule(
     "poison/one-process",
     "On every pool but prefork a task that ends its process ends the worker, as SIGKILL does.",
     "os._exit and SIGSEGV end the process without a word of Celery's",
 )
-HOG = _rule(
+HOG = new_rule(
     "hog",
     "A task that keeps memory takes nothing from others until the machine has none left.",
     "max_memory_per_child is looked at after a task (billiard.pool.Worker)",
 )
-SHRINK = _rule(
+SHRINK = new_rule(
     "shrink",
     "A pool that shrinks cuts off nothing that runs.",
     "billiard.pool.Pool.shrink takes idle processes only; a greenlet pool only lowers its limit",
 )
-NODE_NAME = _rule(
+NODE_NAME = new_rule(
     "node-name",
     "Two workers under one node name both take tasks; a task is given to one of them only.",
     "BRPOP gives a message once, whoever asks",
 )
-DISK_FULL = _rule(
+DISK_FULL = new_rule(
     "disk-full",
     "A log that cannot be written stops no task.",
     "logging.Handler.handleError",
 )
-HALF_OPEN = _rule(
+HALF_OPEN = new_rule(
     "network/half-open",
     "A connection on which nothing passes is noticed by nobody for a while; what is held goes on.",
     "kombu's transport asks for health every 25 s",
 )
-SLOW = _rule("network/slow", "A slow line only delays.", "TCP")
-
-
-RULES: Mapping[str, Rule] = {rule.id: rule for rule in _ALL}
+SLOW = new_rule("network/slow", "A slow line only delays.", "TCP")

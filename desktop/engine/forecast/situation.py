@@ -94,6 +94,7 @@ class WorkerSituation:
     time_limit: float | None = None
     max_memory: int | None = None  # KiB for each pool process
     held_since: float | None = None  # when the oldest message that it holds was delivered; None: not known
+    started_at: float | None = None  # its present process
     ends_per_second: float = 0.0  # tasks that end on it, of late
 
     @property
@@ -161,6 +162,11 @@ class Situation:
     def all_waiting(self) -> int:
         """In the broker, over all queues."""
         return sum(self.waiting.values())
+
+    def age(self, worker: WorkerSituation) -> float:
+        """For how long it has held its oldest message, at most; 0 where nothing is known."""
+        since = worker.held_since if worker.held_since is not None else worker.started_at
+        return max(0.0, self.t - since) if since is not None and worker.held + worker.runs else 0.0
 
     def others(self, worker: WorkerSituation, without: frozenset[str] = frozenset()) -> bool:
         """Whether another living worker consumes one of its queues."""
@@ -236,5 +242,6 @@ def _worker(worker: WorkerSnapshot, rate_of_one: float, held_since: float | None
         time_limit=spec.time_limit,
         max_memory=spec.max_memory_per_child,
         held_since=held_since,
+        started_at=service.started_at,
         ends_per_second=rate_of_one * runs,
     )

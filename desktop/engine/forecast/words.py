@@ -13,6 +13,7 @@ PHRASES = {
     Fate.LOST: "will be lost ({acks})",
     Fate.MAYBE_LOST: "may be lost: the moment decides",
     Fate.FAILS: "will end as a failure and not run again",
+    Fate.MAYBE_FAILS: "may end as a failure: the moment decides",
     Fate.ACKED: "will be cut off and lost, though acks are late: Celery acknowledges them",
     Fate.AGAIN: "will be cut off and run again at once, on any worker ({acks})",
     Fate.MAYBE_AGAIN: "may run twice: the moment decides",
@@ -39,15 +40,15 @@ _OF_ONE = (
 
 
 def number(count: Count) -> str:
-    """`2`, `0 to 2`, `1,000 or more`."""
+    """`2`, `up to 2`, `2 to 4`."""
     if count.exact:
         return f"{count.most:,}"
-    return f"{count.least:,} to {count.most:,}"
+    return f"{count.least:,} to {count.most:,}" if count.least else f"up to {count.most:,}"
 
 
 def running_tasks(count: Count) -> str:
     """`2 running tasks`."""
-    return f"{number(count)} running task{'' if count == Count(1, 1) else 's'}"
+    return f"{number(count)} running task{'' if count.most == 1 else 's'}"
 
 
 def amounts(running: Count, reserved: Count, scheduled: int = 0) -> str:
@@ -67,7 +68,8 @@ def for_one(text: str) -> str:
 def told(fate: Fate, subject: str, count: Count, settings: Settings, back: str = "") -> str:
     """What becomes of `count` tasks, whose subject is `2 running tasks`; without its full stop."""
     text = PHRASES[fate].format(acks=f"acks {settings.acks}", back=back)
-    return f"{subject} {for_one(text) if count == Count(1, 1) else text}"
+    sentence = f"{subject} {for_one(text) if count == Count(1, 1) else text}"
+    return sentence[:1].upper() + sentence[1:]
 
 
 def timeout_text(seconds: float) -> str:

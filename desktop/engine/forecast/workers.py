@@ -152,10 +152,12 @@ def rolling(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
         maybe = Fate.MAYBE_LOST if law[0] is Fate.LOST else Fate.MAYBE_AGAIN
         # Also what it holds now may run by the time of a later kill.
         most = reach.running.most + reach.held.most
-        draft.becomes((maybe, law[1]), "running", Count(0, most))
+        draft.quietly((maybe, law[1]), "running", Count(0, most))
         draft.quietly((Fate.MAYBE_BACK, rules.KILLED_HELD[1]), "reserved", Count(0, reach.held.most))
+        fate = "lost" if law[0] is Fate.LOST else "cut off and run again"
+        draft.first(f"Whatever {worker.name} runs when its turn comes is {fate} (acks {settings.acks}).")
     mean = duration(float(option(spec, "mean")))
-    draft.because(f"{times} kills, {mean} apart on the mean: what runs at each of them cannot be told now.")
+    draft.because(f"{times} kills, {mean} apart on the mean: how much that is cannot be told now.")
 
 
 def held(draft: Draft, law: Law, reach: Reach) -> None:
