@@ -1,7 +1,7 @@
 """The rules of a broker that breaks, or is cut off: what becomes of what workers run and hold.
 
-Each cell was measured as the truth table of `rules` was, with two slots, the fault after 2 s, and a new worker
-at last: Celery 5.7.0, kombu 5.7.0, Valkey 9.1.2; broker killed and started again 3 s later.
+Each cell was measured as the truth table of `rules` was: two slots, the fault after 2 s, a new worker
+at last; Celery 5.7.0, kombu 5.7.0, Valkey 9.1.2; broker killed and started again 3 s later.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _RESULT_FAILS: Law = (
     new_rule(
         "disconnected/results",
         "A task of prefork that ends while its result cannot be stored ends as a failure.",
-        "measured: 2 of 2 with the results in the broker that was down, acks early and late; 0 of 2 on threads",
+        "measured: 2 of 2 with results in the broker that was down, early and late; 0 of 2 on threads",
     ),
 )
 _CANCELLED_LOST: Law = (
