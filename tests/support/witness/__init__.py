@@ -15,7 +15,8 @@ from typing import Any
 
 import redis
 
-APP = "witness_tasks"
+MODULE = "witness_tasks"
+TASKS = frozenset({"witness.wait", "witness.compute", "witness.fail"})
 FOLDER = Path(__file__).parent
 VARIABLE = "WITNESS_FILE"
 _STEPS = ("", "\x06\x163", "\x06\x166", "\x06\x169")  # kombu's keys for the priorities of a queue
@@ -57,7 +58,7 @@ class Witness:
         )
 
     def seen(self) -> frozenset[str]:
-        """Every task that began, or of which a message is left."""
+        """Every task of `TASKS` that began, or of which a message is left."""
         return frozenset(self._written()[0]) | frozenset(self.left())
 
     def _written(self) -> tuple[Counter[str], Counter[str], set[str]]:
@@ -75,21 +76,17 @@ class Witness:
         return began, ended, own
 
     def left(self) -> Counter[str]:
-        """Messages in the broker, by the id of their task: waiting and unacknowledged ones."""
-        return Counter(self._messages())
+        """Messages of `TASKS` in the broker, by id: waiting and unacknowledged ones."""
+        return Counter(headers["id"] for headers in self._messages() if headers["task"] in TASKS)
 
-    def _messages(self) -> Iterator[str]:
+    def _messages(self) -> Iterator[dict[str, Any]]:
         for queue in self._queues:
             for step in _STEPS:
                 for raw in self._client.lrange(f"{queue}{step}", 0, -1):
-                    yield _id(json.loads(raw))
+                    yield json.loads(raw)["headers"]
         for raw in self._client.hvals("unacked"):
-            yield _id(json.loads(raw)[0])
+            yield json.loads(raw)[0]["headers"]
 
     def close(self) -> None:
         """Let go of the broker."""
         self._client.close()
-
-
-def _id(message: dict[str, Any]) -> str:
-    return str(message["headers"]["id"])

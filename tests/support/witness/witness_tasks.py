@@ -1,4 +1,4 @@
-"""A Celery app whose tasks write down themselves that they began and ended.
+"""Tasks that write down themselves that they began and ended, for workers that get `--include witness_tasks`.
 
 One line to one file, opened with O_APPEND, by one `os.write` each: `b` began, `e` ended, `f` ended by the
 task's own exception. Nothing of Celery Desk takes part in it.
@@ -10,10 +10,8 @@ import os
 import time
 from typing import Any
 
-from celery import Celery
+from celery import shared_task
 
-app = Celery("witness")
-app.conf.task_ignore_result = True
 _file: list[int] = []
 
 
@@ -23,7 +21,7 @@ def _say(word: str, task: Any) -> None:
     os.write(_file[0], f"{word} {task.request.id} {os.getpid()} {time.time():.6f}\n".encode())
 
 
-@app.task(name="witness.wait", bind=True)
+@shared_task(name="witness.wait", bind=True)
 def wait(self: Any, seconds: float = 0.3) -> None:
     """Sleep."""
     _say("b", self)
@@ -31,7 +29,7 @@ def wait(self: Any, seconds: float = 0.3) -> None:
     _say("e", self)
 
 
-@app.task(name="witness.compute", bind=True)
+@shared_task(name="witness.compute", bind=True)
 def compute(self: Any, seconds: float = 0.2) -> None:
     """Keep a core busy, by the clock of this thread."""
     _say("b", self)
@@ -41,30 +39,10 @@ def compute(self: Any, seconds: float = 0.2) -> None:
     _say("e", self)
 
 
-@app.task(name="witness.fail", bind=True)
+@shared_task(name="witness.fail", bind=True)
 def fail(self: Any, seconds: float = 0.1) -> None:
     """Sleep, and end as a failure of its own."""
     _say("b", self)
     time.sleep(seconds)
     _say("f", self)
     raise ValueError("as it was asked to")
-
-
-@app.task(name="tasks.crash", bind=True)
-def crash(self: Any, how: str = "exit", after: float = 0.1) -> None:
-    """The poison of the sample app, under its name: it takes its process with it."""
-    _say("b", self)
-    time.sleep(after)
-    if how == "exit":
-        os._exit(7)
-    os.kill(os.getpid(), 9)
-
-
-@app.task(name="tasks.leak", bind=True)
-def leak(self: Any, megabytes: int = 20, cap: int = 500, hold: float = 0.3) -> None:
-    """The memory hog of the sample app, under its name; the memory goes back when it ends."""
-    _say("b", self)
-    taken = bytearray(megabytes << 20)
-    taken[::4096] = b"\1" * len(taken[::4096])
-    time.sleep(hold)
-    _say("e", self)
