@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from desktop.engine.api import Check, Finding
 from desktop.engine.report import compare, words
@@ -39,13 +39,21 @@ def _suite(report: Report) -> ET.Element:
         _verdict(suite, report, name)
     else:
         _plain(suite, report, name)
-    told = "\n".join(f"{part.text}: {part.count:,}" for part in compare.parts(report))
-    gaps = "\n".join(report.gaps)
-    _text(ET.SubElement(suite, "system-out"), f"{compare.headline(report).why}\n{told}\n{gaps}".rstrip())
+    _text(ET.SubElement(suite, "system-out"), "\n".join(_told(report)))
     cases = suite.findall("testcase")
     for count, tag in (("tests", ""), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(sum(not tag or case.find(tag) is not None for case in cases)))
     return suite
+
+
+def _told(report: Report) -> Iterator[str]:
+    """The account, every id that matters, and what is not known."""
+    yield compare.headline(report).why
+    yield from (f"{part.text}: {part.count:,}" for part in compare.parts(report))
+    for what, ids in (("lost", report.account.lost), ("ran twice", report.ran_twice)):
+        if ids:
+            yield from ("", f"{what}:", *ids)
+    yield from ("", *report.gaps) if report.gaps else ()
 
 
 def _properties(suite: ET.Element, report: Report) -> None:

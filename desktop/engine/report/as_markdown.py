@@ -10,11 +10,15 @@ from desktop.engine.api import FaultRecord
 from desktop.engine.report import compare, reproduce, words
 from desktop.engine.report.model import Curve, Report
 
-IDS = 400  # of one list: an issue takes 65,536 characters
+# An issue takes 65,536 characters.
+IDS = 250  # of one list
+_FAILED = 100
+_STEPS = 24
+_FILE = 8_000  # characters
 _LOG_LINES = 12  # round a fault, of all services
 _LOGS = 5  # faults whose lines are told
 _FAULTS = 20
-_SHOWN = 160  # characters of a line
+_SHOWN = 120  # characters of a line
 _SPARKS = " ▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
 _SIGNS = {"good": "✅", "warn": "⚠️", "bad": "❌", "idle": ""}
@@ -140,7 +144,7 @@ def _account(report: Report) -> Iterator[str]:
     yield from _ids("were lost", account.lost)
     yield from _ids("ran more than once without having asked for it", report.ran_twice)
     yield from _ids(
-        "failed", [f"{task_id}  {why}" for task_id, why in account.failed[:IDS]], len(account.failed)
+        "failed", [f"{task_id}  {why}" for task_id, why in account.failed[:_FAILED]], len(account.failed)
     )
 
 
@@ -148,9 +152,10 @@ def _ids(what: str, ids: Sequence[str], count: int | None = None) -> list[str]:
     count = len(ids) if count is None else count
     if not count:
         return []
-    inside = _block("\n".join(one[:_SHOWN].replace("\n", " ") for one in ids[:IDS]))
-    if count > IDS:
-        inside += ["", f"The first {IDS} of {count:,}; the other formats have all of them."]
+    shown = [one[:_SHOWN].replace("\n", " ") for one in ids[:IDS]]
+    inside = _block("\n".join(shown))
+    if count > len(shown):
+        inside += ["", f"The first {len(shown)} of {count:,}; the other formats have all of them."]
     return _folded(f"{words.plural(count, 'task')} that {what}", inside)
 
 
@@ -164,8 +169,10 @@ def _stories(report: Report) -> Iterator[str]:
             "",
         )
         zero = story.steps[0][0] if story.steps else 0.0
-        rows = [(words.clock(t), words.offset(t, zero), plain(text)) for t, text in story.steps]
+        rows = [(words.clock(t), words.offset(t, zero), plain(text)) for t, text in story.steps[:_STEPS]]
         yield from _table(("When", "", "What"), rows)
+        if len(story.steps) + story.more > _STEPS:
+            yield from (f"And {len(story.steps) + story.more - _STEPS} more steps.", "")
 
 
 def _faults(report: Report) -> Iterator[str]:
@@ -274,9 +281,13 @@ def _again(report: Report) -> Iterator[str]:
     commands = reproduce.commands(report)
     yield from ("## Do it again", "", *_block("\n".join(one.text for one in commands), "sh"), "")
     if report.scenario is not None and report.scenario.text:
-        yield from _folded("The drill file", _block(report.scenario.text, "toml"))
+        yield from _folded("The drill file", _block(_cut(report.scenario.text), "toml"))
     elif report.stack_text:
-        yield from _folded("The stack file", _block(report.stack_text, "toml"))
+        yield from _folded("The stack file", _block(_cut(report.stack_text), "toml"))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _FILE else f"{text[:_FILE]}\n# … the rest is in the run folder"
 
 
 def _gaps(report: Report) -> Iterator[str]:

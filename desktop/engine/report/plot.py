@@ -213,7 +213,7 @@ def _stretches(curve: Curve, t: Sequence[float]) -> list[list[int]]:
     if not known:
         return []
     distances = sorted(t[b] - t[a] for a, b in pairwise(known))
-    usual = distances[len(distances) // 2] if distances else 0.0
+    usual = distances[(len(distances) - 1) // 2] if distances else 0.0
     parts = [[known[0]]]
     for before, at in pairwise(known):
         if t[at] - t[before] > max(_GAP, usual * _GAP):

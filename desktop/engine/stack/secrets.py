@@ -13,7 +13,8 @@ _IN_URL = re.compile(r"(?<=://)(?P<user>[^\s/@:]*):[^\s/@]+(?=@)")
 _NAMES = r"passw(?:or)?d|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key"
 _SECRET = re.compile(_NAMES, re.IGNORECASE)
 _OPTION = re.compile(
-    rf"(?P<name>(?<![\w-])--?[\w-]*(?:{_NAMES})[\w-]*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"',\]]+)", re.I
+    rf"(?P<name>(?<![\w-])--?[\w-]*(?:{_NAMES})[\w-]*)=(?P<value>{LEFT_OUT}|\"[^\"]*\"|'[^']*'|[^\s\"',\]]+)",
+    re.I,
 )
 
 
