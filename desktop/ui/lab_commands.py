@@ -150,6 +150,9 @@ class LabCommands(QObject):
 
     def undo(self, number: int) -> None:
         """End a fault that lasts."""
+        if number not in lasting(self._shell.bridge.snapshot):
+            self._shell.toasts.say("It is over already.", "info")
+            return
         self._shell.do(self._shell.desk.undo_fault(number))
 
     def undo_last(self) -> None:

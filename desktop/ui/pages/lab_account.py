@@ -16,7 +16,6 @@ from desktop.ui.theme import Theme
 from desktop.ui.widgets.containers import Card
 from desktop.ui.widgets.flow_layout import FlowLayout
 from desktop.ui.widgets.labels import label
-from desktop.ui.widgets.menu_button import MenuButton
 from desktop.ui.words import count, short
 
 _TALL, _PAD, _CHIP = 44, 6, 24
@@ -77,15 +76,14 @@ class Part(QAbstractButton):
 
 
 class IdChip(QAbstractButton):
-    """The beginning and the end of a task's id; a click opens its page."""
+    """A small link: the beginning and the end of a task's id."""
 
-    def __init__(self, task_id: str, word: str, parent: QWidget) -> None:
+    def __init__(self, text: str, name: str, parent: QWidget, role: str = "mono") -> None:
         super().__init__(parent)
-        self.task_id = task_id
-        self.setText(short_id(task_id))
-        self.setFont(fonts.font("mono"))
-        self.setAccessibleName(f"Open the task {task_id}, {word}")
-        self.setToolTip(f"Open the task {task_id}")
+        self.setText(text)
+        self.setFont(fonts.font(role))
+        self.setAccessibleName(name)
+        self.setToolTip(name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -117,8 +115,8 @@ class IdLine(QWidget):
         self._flow = FlowLayout(self, gap=4)
         self.head = label("", "small", tone)
         self.head.setFixedHeight(_CHIP)
-        self.more = MenuButton(f"More ids: {word}", self._fill)
-        self.more.setFixedSize(30, _CHIP)
+        self.more = IdChip("", f"More ids: {word}", self, "small")
+        self.more.clicked.connect(self.open_menu)
         self._flow.addWidget(self.head)
         self._flow.addWidget(self.more)
 
@@ -139,21 +137,28 @@ class IdLine(QWidget):
         for button in self.chips:
             self._flow.addWidget(button)
         self._flow.addWidget(self.more)
+        self.more.setText(f"{len(ids) - _IDS:,} more…")
         self.more.setVisible(len(ids) > _IDS)
         self.updateGeometry()
 
     def _chip(self, task_id: str) -> IdChip:
-        made = IdChip(task_id, self._word, self)
+        made = IdChip(short_id(task_id), f"Open the task {task_id}, {self._word}", self)
         made.clicked.connect(partial(self.opened.emit, task_id))
         made.show()
         return made
 
-    def _fill(self, menu: QMenu) -> None:
+    def open_menu(self) -> QMenu:
+        """Open the menu with the others; it deletes itself when it closes."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.setAccessibleName(self.more.accessibleName())
         for one in self._ids[_IDS : _IDS + _MENU]:
             menu.addAction(one, partial(self.opened.emit, one))
         rest = len(self._ids) - _IDS - _MENU
         if rest > 0:
             menu.addAction(f"and {count(rest, 'more task')}").setEnabled(False)
+        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        return menu
 
 
 class AccountCard(Card):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.engine.api import DrillInfo, DrillSnapshot, DrillSpec, PlannedFault, StackSnapshot, Stage
 from desktop.ui import icons
@@ -131,6 +131,7 @@ class AboutCard(Card):
         self.run.setAccessibleName("Run the drill")
         self.run.setProperty("kind", "primary")
         self.run.setMinimumHeight(36)
+        self.run.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         icons.set_icon(self.run, "play", "on_accent")
         self.why = label("", "small", "muted", wrap=True)
         head = row(spacing=12)
@@ -152,12 +153,13 @@ class AboutCard(Card):
         column.addLayout(row(Field("Seed", seed), Field("How often", self.repeat), 1, spacing=20))
         below = row(self.run, spacing=12)
         below.addWidget(self.why, 1)
+        below.addStretch(0)
         column.addLayout(below)
         return column
 
     def show_info(self, info: DrillInfo) -> None:
         """What the list knows of it."""
-        self.title.setText(info.title or info.name)
+        self.title.setText(sentence(info.title or info.name))
         self.known.setVisible(info.gives is not None)
         if info.gives is not None:
             self.known.set_tone(tone_of(info.gives), f"known to give {info.gives}")

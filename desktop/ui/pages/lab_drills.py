@@ -9,6 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.engine.api import DeskError, DrillInfo, DrillSpec, StackSnapshot
+from desktop.ui.fault_words import sentence
 from desktop.ui.lab_commands import drilling
 from desktop.ui.page import Shell
 from desktop.ui.pages.lab_drill import DrillDetail
@@ -53,7 +54,7 @@ class DrillRow(CardRow):
             return
         box = self.paint_card(painter)
         line = QRectF(box.left() + 14, box.top() + 8, box.width() - 24, 20)
-        write(painter, line, info.title or info.name, "strong", "bad" if info.problem else "text")
+        write(painter, line, sentence(info.title or info.name), "strong", "bad" if info.problem else "text")
         below = line.translated(0, 20)
         if info.gives is not None and not info.problem:
             tone = tone_of(info.gives)

@@ -34,6 +34,7 @@ class Figure(QWidget):
         self.number.setText(counted(number))
         set_tone(self.number, self._tone if number.most else "muted")
         self.below.setText(below)
+        self.below.setVisible(bool(below))
         self.setAccessibleName(f"{counted(number)} {self._word} {below}".strip())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import FaultInfo, FaultOption, FaultSpec, Forecast, Pick, Target, WorkerSnapshot
@@ -173,7 +173,7 @@ class FaultForm(QWidget):
             field.setVisible(False)
         shown = [field for key, field in self.fields.items() if self._applies(key)]
         for at, field in enumerate(shown):
-            self._grid.addWidget(field, at // 2, at % 2)
+            self._grid.addWidget(field, at // 2, at % 2, Qt.AlignmentFlag.AlignTop)
             field.setVisible(True)
 
     def _applies(self, key: str) -> bool:

@@ -14,7 +14,7 @@ from desktop.ui.widgets.containers import Column
 from desktop.ui.widgets.flow_nodes import write
 from desktop.ui.widgets.labels import label
 
-_TALL = 30
+_TALL, _MORE = 30, 48  # px: height of a row, room from which on a signal is named
 
 
 class KindRow(QAbstractButton):
@@ -50,7 +50,10 @@ class KindRow(QAbstractButton):
         painter.setBrush(theme.color(ground) if ground else Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(box, 6, 6)
         line = box.adjusted(10, 0, -6, 0)
-        write(painter, line, self.info.title, "strong" if self.isChecked() else "text")
+        word, _, more = self.info.title.partition(" (")
+        wide = write(painter, line, word, "strong" if self.isChecked() else "text") + 6
+        if more and line.width() - wide > _MORE:
+            write(painter, line.adjusted(wide, 0, 0, 0), more.rstrip(")"), "small", "muted")
 
 
 class KindList(Column):

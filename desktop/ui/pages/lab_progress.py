@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QToolTip, 
 
 from desktop.engine.api import DrillSnapshot, FaultRecord, MarkKind, Stage
 from desktop.ui import fonts
-from desktop.ui.fault_words import repeats_words, title_of
+from desktop.ui.fault_words import repeats_words, sentence, title_of
 from desktop.ui.states import Tone, paint_shape
 from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_faults import bands_of, hatch
@@ -169,7 +169,7 @@ class ProgressCard(Card):
 
     def show_drill(self, drill: DrillSnapshot, other: bool) -> None:
         """Show how far it is. `other`: it is not the one that is chosen in the list."""
-        name = drill.spec.title or drill.spec.name
+        name = sentence(drill.spec.title or drill.spec.name)
         self.title.setText(f"Running now: {name}" if other else "Running now")
         many = f"repeat {drill.number:,} of {drill.of:,}, " if drill.of > 1 else ""
         self.number.setText(f"{many}seed {drill.seed}")

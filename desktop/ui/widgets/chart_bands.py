@@ -261,7 +261,7 @@ class BandChart(QWidget):
             chart_labels.paint_frame(painter, self)
             self._paint_lines(painter)
         self._paint_marks(painter)
-        paint_names(painter, *bands, self.ink.small)
+        paint_names(painter, *bands, self.ink.small, chart_labels.title_end(self))
         painter.end()
         return made
 

@@ -82,13 +82,17 @@ def paint_names(
     x_of: Callable[[float], float],
     now: float,
     font: QFont,
+    title_end: float,
 ) -> None:
-    """The labels at the upper end of the bands, above the lines; those without room are left out."""
+    """The labels over the upper end of the bands; those without room are left out.
+
+    Where the title stands, up to the pixel `title_end`, they stand inside the area.
+    """
     if not bands:
         return
     theme, metrics = Theme.current, QFontMetricsF(font)
     painter.setFont(font)
-    free = area.left() - 1
+    free = [area.left() - 1, area.left() - 1]  # pixels up to which there are names, over and in the area
     ground = theme.color("surface")
     ground.setAlpha(215)
     for band in bands:
@@ -99,13 +103,15 @@ def paint_names(
         x = max(left, area.left()) + 1
         if x + wide > area.right():
             x = min(left, area.right()) - wide - 1
-        if x <= free or x < area.left():
+        row = next((row for row in (0, 1) if x > free[row] and (row or x > title_end)), None)
+        if row is None or x < area.left():
             continue
-        box = QRectF(x, area.top(), wide, _LABEL)
-        painter.fillRect(box, ground)
+        box = QRectF(x, area.top() - (0 if row else _LABEL), wide, _LABEL)
+        if row:
+            painter.fillRect(box, ground)
         painter.setPen(theme.color("warn"))
         painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), band.text)
-        free = x + wide
+        free[row] = x + wide
 
 
 def _ends(area: QRectF, band: FaultBand, x_of: Callable[[float], float], now: float) -> tuple[float, float]:

@@ -134,6 +134,12 @@ def paint_title(painter: QPainter, ink: Ink, title: str, subtitle: str) -> None:
     painter.drawText(QRectF(x, 8, 400, 20), int(_LEFT), subtitle)
 
 
+def title_end(plot: Framed) -> float:
+    """The pixel up to which title and unit reach."""
+    wide = QFontMetricsF(plot.ink.strong).horizontalAdvance(plot.title)
+    return 16 + wide + 8 + QFontMetricsF(plot.ink.small).horizontalAdvance(plot.subtitle) + 8
+
+
 def _mixed(one: QColor, other: QColor) -> QColor:
     return QColor.fromRgbF(
         (one.redF() + other.redF()) / 2,

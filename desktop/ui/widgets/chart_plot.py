@@ -236,7 +236,8 @@ class Plot(pg.GraphicsView):  # type: ignore[misc]
         return self.x_pixel(t - self.now)
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
-        paint_names(painter, self.area(), self.faults, self._x_of, self.now, self.ink.small)
+        title = chart_labels.title_end(self)
+        paint_names(painter, self.area(), self.faults, self._x_of, self.now, self.ink.small, title)
         chart_labels.paint_marks(painter, self)
         if self.cross is not None:
             chart_labels.paint_cross(painter, self)

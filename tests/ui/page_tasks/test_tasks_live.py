@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontMetrics
@@ -13,32 +11,10 @@ from desktop.engine.api import TaskFilter, TaskState
 from desktop.ui import fonts
 from desktop.ui.models.windows import WINDOW
 from desktop.ui.pages.tasks import TasksPage
-from desktop.ui.window import Window
 from tests.support.fake_record import FakeRecord
-from tests.ui.tasks_page import NOON, Clock, Open, TasksDesk, move_on, opener, settled
+from tests.ui.tasks_page import NOON, Clock, move_on, settled
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def open_page(make_window: Callable[..., Window], qtbot: QtBot) -> Open:
-    return opener(make_window, qtbot)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def record(clock: Clock) -> FakeRecord:
-    """A living run."""
-    return FakeRecord(3_000, live=True, clock=clock)
-
-
-@pytest.fixture
-def page(open_page: Open, record: FakeRecord) -> TasksPage:
-    return open_page(TasksDesk(record))
 
 
 # -- the graph

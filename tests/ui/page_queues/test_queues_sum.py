@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,29 +13,13 @@ from desktop.engine.api import (
     Balance,
     StackSnapshot,
 )
-from desktop.ui.page import PAGES
-from desktop.ui.pages.queues import QueuesPage
 from desktop.ui.pages.queues_sum import judge
 from desktop.ui.states import Tone
-from desktop.ui.window import Window
 from tests.support.dressed_desk import Dressed
-from tests.support.fake_desk import FakeDesk
 from tests.support.fake_queues import balance_of
+from tests.ui.page_queues import Open
 
 LEFT = Qt.MouseButton.LeftButton
-Open = Callable[..., QueuesPage]
-
-
-@pytest.fixture
-def open_page(make_window: Callable[..., Window]) -> Open:
-    """Opens the queues page of a desk."""
-
-    def opened(desk: FakeDesk) -> QueuesPage:
-        page = make_window(desk, pages=PAGES, page="queues").page
-        assert isinstance(page, QueuesPage)
-        return page
-
-    return opened
 
 
 def test_the_sum_adds_up_and_says_so(open_page: Open) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QGuiApplication
@@ -18,30 +16,9 @@ from desktop.engine.api import (
 from desktop.ui.models.task_words import filter_of
 from desktop.ui.pages.tasks import TasksPage
 from desktop.ui.widgets.confirm import Confirm
-from desktop.ui.window import Window
 from tests.support.fake_record import FakeRecord
 from tests.ui import scenes_tasks
-from tests.ui.tasks_page import NOON, Clock, Open, TasksDesk, move_on, opener, stopped
-
-
-@pytest.fixture
-def open_page(make_window: Callable[..., Window], qtbot: QtBot) -> Open:
-    return opener(make_window, qtbot)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def record(clock: Clock) -> FakeRecord:
-    return FakeRecord(3_000, live=True, clock=clock)
-
-
-@pytest.fixture
-def page(open_page: Open, record: FakeRecord) -> TasksPage:
-    return open_page(TasksDesk(record))
+from tests.ui.tasks_page import NOON, Clock, Open, TasksDesk, move_on, stopped
 
 
 def show(page: TasksPage, record: FakeRecord, number: int, qtbot: QtBot) -> TaskDetail:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QGuiApplication
@@ -15,32 +13,10 @@ from desktop.ui.memory import Memory
 from desktop.ui.models.task_columns import BY_KEY, COLUMNS
 from desktop.ui.models.windows import WINDOW
 from desktop.ui.pages.tasks import TasksPage
-from desktop.ui.window import Window
 from tests.support.fake_record import FakeRecord
-from tests.ui.tasks_page import NOON, Clock, Open, TasksDesk, move_on, opener, settled, stopped
+from tests.ui.tasks_page import NOON, Clock, Open, TasksDesk, move_on, settled, stopped
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def open_page(make_window: Callable[..., Window], qtbot: QtBot) -> Open:
-    return opener(make_window, qtbot)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def record(clock: Clock) -> FakeRecord:
-    """A living run."""
-    return FakeRecord(3_000, live=True, clock=clock)
-
-
-@pytest.fixture
-def page(open_page: Open, record: FakeRecord) -> TasksPage:
-    return open_page(TasksDesk(record))
 
 
 def asked(record: FakeRecord) -> list[TaskQuery]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QMenu, QPushButton
+from PySide6.QtWidgets import QMenu, QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import (
@@ -19,34 +18,18 @@ from desktop.engine.api import (
     StackState,
     State,
 )
-from desktop.ui.page import PAGES
-from desktop.ui.pages.queues import QueuesPage
 from desktop.ui.pages.queues_banners import stranded_sentence
 from desktop.ui.pages.queues_messages import PAGE
 from desktop.ui.pages.queues_places import Place, numbers_of, shares
 from desktop.ui.pages.queues_tables import PriorityBars
 from desktop.ui.queue_commands import restore_sentences, stranded_of
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.confirm import Confirm
-from desktop.ui.window import Window
 from tests.support.dressed_desk import STILL, Dressed
 from tests.support.fake_desk import FakeDesk
 from tests.support.fake_queues import balance_of, stranded
+from tests.ui.page_queues import Open, button, dialog_of
 
 LEFT = Qt.MouseButton.LeftButton
-Open = Callable[..., QueuesPage]
-
-
-@pytest.fixture
-def open_page(make_window: Callable[..., Window]) -> Open:
-    """Opens the queues page of a desk."""
-
-    def opened(desk: FakeDesk) -> QueuesPage:
-        page = make_window(desk, pages=PAGES, page="queues").page
-        assert isinstance(page, QueuesPage)
-        return page
-
-    return opened
 
 
 def with_stranded(snapshot: StackSnapshot) -> StackSnapshot:
@@ -62,24 +45,12 @@ def lonely(snapshot: StackSnapshot) -> StackSnapshot:
     return replace(snapshot, queues=(replace(first, consumers=(), held=()), *rest))
 
 
-def button(page: QueuesPage, name: str) -> QAbstractButton:
-    """The visible button of that accessible name."""
-    found = page.findChildren(QAbstractButton)
-    return next(b for b in found if b.accessibleName() == name and b.isVisibleTo(page))
-
-
 def countdown(sentence: str) -> tuple[int, int]:
     """The seconds that a sentence about stranded messages says."""
     whose = "6 delivered to reports"
     found = re.fullmatch(rf"{whose}: the first is back in (\d+) s, the last in (\d+) s\.", sentence)
     assert found, sentence
     return int(found[1]), int(found[2])
-
-
-def dialog_of(page: QueuesPage) -> Confirm:
-    dialog = page.window().findChild(Confirm)
-    assert dialog is not None
-    return dialog
 
 
 # -- rows and places

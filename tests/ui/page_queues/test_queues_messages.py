@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import (
@@ -16,44 +13,17 @@ from desktop.engine.api import (
     PurgeOffer,
     StackSnapshot,
 )
-from desktop.ui.page import PAGES
 from desktop.ui.pages.queues import QueuesPage
 from desktop.ui.pages.queues_message import MessageDialog, facts_of
 from desktop.ui.pages.queues_messages import PAGE, arguments, eta_text
 from desktop.ui.queue_commands import purge_losses
 from desktop.ui.widgets.confirm import Confirm
 from desktop.ui.widgets.toast import Toast
-from desktop.ui.window import Window
 from tests.support.dressed_desk import STILL, Dressed
-from tests.support.fake_desk import FakeDesk
 from tests.support.fake_queues import messages_of
+from tests.ui.page_queues import Open, button, dialog_of
 
 LEFT = Qt.MouseButton.LeftButton
-Open = Callable[..., QueuesPage]
-
-
-@pytest.fixture
-def open_page(make_window: Callable[..., Window]) -> Open:
-    """Opens the queues page of a desk."""
-
-    def opened(desk: FakeDesk) -> QueuesPage:
-        page = make_window(desk, pages=PAGES, page="queues").page
-        assert isinstance(page, QueuesPage)
-        return page
-
-    return opened
-
-
-def button(page: QueuesPage, name: str) -> QAbstractButton:
-    """The visible button of that accessible name."""
-    found = page.findChildren(QAbstractButton)
-    return next(b for b in found if b.accessibleName() == name and b.isVisibleTo(page))
-
-
-def dialog_of(page: QueuesPage) -> Confirm:
-    dialog = page.window().findChild(Confirm)
-    assert dialog is not None
-    return dialog
 
 
 def said(page: QueuesPage) -> str:
