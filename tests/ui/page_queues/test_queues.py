@@ -27,7 +27,7 @@ from desktop.ui.theme import Theme
 from tests.support.dressed_desk import STILL, Dressed
 from tests.support.fake_desk import FakeDesk
 from tests.support.fake_queues import balance_of, stranded
-from tests.ui.page_queues import Open, button, dialog_of
+from tests.ui.page_queues import Open, dialog_of, press
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -157,7 +157,7 @@ def test_nobody_consumes_it_is_loud_and_one_click_mends_it(open_page: Open, qtbo
     assert "No worker consumes this queue" in page.list.rows["celery"].accessibleName()
     assert page.detail.unserved.isVisibleTo(page)
     assert page.detail.pill.word == "No consumer"
-    qtbot.mouseClick(button(page, "Let w1 consume celery"), LEFT)
+    press(qtbot, page, "Let w1 consume celery")
     assert desk.called("add_queue") == [("w1", "celery")]
     desk.dress = lambda snapshot: snapshot
     page.shell.bridge.pull()
@@ -190,7 +190,7 @@ def test_a_worker_that_would_consume_it_is_offered_first(open_page: Open, qtbot:
     page = open_page(desk)
     page.list.choose("reports")
     assert "reports would, but does not run" in page.detail.unserved.sentence.text()
-    qtbot.mouseClick(button(page, "Start reports"), LEFT)
+    press(qtbot, page, "Start reports")
     assert desk.called("start_service") == [("reports",)]
 
 
@@ -302,7 +302,7 @@ def test_a_stopped_stack_says_what_to_do(open_page: Open, qtbot: QtBot) -> None:
     page = open_page(desk)
     assert page.off.isVisibleTo(page)
     assert "celery, mail and reports" in page.off.sentence.text()
-    qtbot.mouseClick(button(page, "Start"), LEFT)
+    press(qtbot, page, "Start")
     assert desk.called("start") == [(None,)]
 
 

@@ -21,7 +21,7 @@ from desktop.ui.widgets.confirm import Confirm
 from desktop.ui.widgets.toast import Toast
 from tests.support.dressed_desk import STILL, Dressed
 from tests.support.fake_queues import messages_of
-from tests.ui.page_queues import Open, button, dialog_of
+from tests.ui.page_queues import Open, dialog_of, press
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -38,7 +38,7 @@ def test_a_purge_counts_first_and_says_what_stays(open_page: Open, qtbot: QtBot)
     desk = Dressed()
     page = open_page(desk)
     waiting = page.shell.bridge.snapshot.queues[0].waiting
-    qtbot.mouseClick(button(page, "Purge celery…"), LEFT)
+    press(qtbot, page, "Purge celery…")
     qtbot.waitUntil(lambda: page.window().findChild(Confirm) is not None)
     dialog = dialog_of(page)
     assert desk.called("purge_offer") == [("celery",)]
