@@ -7,6 +7,8 @@ from datetime import datetime
 from time import perf_counter, thread_time, time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from celery.worker import state as _worker_state
+
 if TYPE_CHECKING:
     from desktop.engine.probe.celery_desk_lines import (
         LedgerFile,
@@ -190,7 +192,7 @@ class Tasks:
         if raised is not None:
             if self.file.role == "pool" and not isinstance(raised, Exception):
                 return state, ""  # the process ends; the main process knows as what it counts
-            state, error = _escaped(state, raised)
+            state, error = _escaped(task_id, state, raised)
             if state == "FAILURE":
                 traceback = traceback or formatted(raised)
         else:
@@ -271,11 +273,15 @@ def _with_eta(when: Any) -> str:
     return ""
 
 
-def _escaped(state: Optional[str], raised: BaseException) -> tuple[str, str]:
+def _escaped(task_id: Any, state: Optional[str], raised: BaseException) -> tuple[str, str]:
     """State and error of a run that an exception left, past Celery's own handling."""
     error = described(raised)
     if type(raised).__name__ == "GreenletExit":
-        return "REVOKED", quote("terminated: " + error)
+        if task_id in _worker_state.revoked or getattr(_worker_state, "revoked_stamps", None):
+            return "REVOKED", quote("terminated: " + error)
+        # Its worker cut it off: at a cold stop, or as the broker was gone. Celery calls it a retry on every
+        # pool (Request.cancel), but sends none: the broker delivers the message again, or nobody does.
+        return "RETRY", quote("cancelled by Celery")
     if state == "SUCCESS":
         # Celery reports these as failed: the result could not be stored, or a callback not be sent.
         error = "after the task had returned: " + error
