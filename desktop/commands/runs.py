@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from desktop.engine.api import Cap, DeskError, PrunePlan, RunInfo, Underway
+from desktop.commands.following import follow
+from desktop.engine.api import Cap, DeskError, PrunePlan, RunInfo
 from desktop.engine.runs import cap as caps
 from desktop.engine.runs import catalog
 from desktop.engine.runs.folders import Note, delete_folder, find_run, note_of, write_note, writers
@@ -109,28 +109,8 @@ def pack_run(run: str, out: Path) -> int:
     folder = find_run(run)
     if not folder.is_dir():
         raise DeskError(f"{folder} is no run folder.", "Only a folder can be packed.")
-    click.echo(_follow(begin(lambda progress: pack(folder, out.absolute(), progress), "pack-run")))
+    click.echo(follow(begin(lambda progress: pack(folder, out.absolute(), progress), "pack-run")))
     return 0
-
-
-def _follow(future: Underway[str]) -> str:
-    """Wait for it, and say on a terminal how far it is. Ctrl-C cancels it."""
-    shows = sys.stderr.isatty()
-    try:
-        while not future.done():
-            time.sleep(0.05)
-            if shows:
-                click.echo(f"\r\x1b[K{future.doing}: {future.share:.0%}", err=True, nl=False)
-    except KeyboardInterrupt:
-        future.cancel()
-        raise click.Abort from None
-    finally:
-        if shows:
-            click.echo("\r\x1b[K", err=True, nl=False)
-    try:
-        return future.result()
-    except CancelledError:
-        raise click.Abort from None
 
 
 def prune(older: float | None, size: int | None, most: int | None, yes: bool, dry_run: bool) -> int:
