@@ -98,10 +98,17 @@ def _waiting(draft: Draft) -> Count:
     count, come = situation.all_waiting, situation.arrivals
     if not count and not come:
         return exactly(0)
-    taken = sum(one.moves for one in situation.alive)
+    # Depths are older than what is known of workers: more may have been taken since.
+    taken = sum(2 * situation.moves(one) + _room(one) for one in situation.alive if one.consumes)
     if taken or come:
         draft.because("Messages come and go while you read this: the numbers are ranges.")
     return Count(max(0, count - taken), count + come)
+
+
+def _room(worker: WorkerSituation) -> int:
+    """How much more it will take at once: it runs less than it could."""
+    free = max(0, worker.size - worker.runs)
+    return free * 5 if free else 0
 
 
 def _flush(draft: Draft) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from desktop.engine.api import DeskError, FaultKind, FaultSpec, Forecast
-from desktop.engine.faults.catalog import check_fault, info_of
+from desktop.engine.faults.catalog import check_fault, info_of, option
 from desktop.engine.faults.targets import Aim, choose
 from desktop.engine.forecast import others, processes, workers
 from desktop.engine.forecast.brokers import broker_fault
@@ -72,11 +72,11 @@ def _worker_fault(draft: Draft, aims: tuple[Aim, ...], spec: FaultSpec) -> None:
         case FaultKind.KILL_WORKER:
             workers.kill(draft, targets)
         case FaultKind.WARM:
-            workers.warm(draft, targets, spec)
+            workers.warm(draft, targets, comes_back=_restarts(spec))
         case FaultKind.COLD | FaultKind.SOFT:
-            workers.cold(draft, targets, spec)
+            workers.cold(draft, targets, comes_back=_restarts(spec))
         case FaultKind.TERM_GROUP:
-            workers.term_group(draft, targets, spec)
+            workers.term_group(draft, targets, comes_back=_restarts(spec))
         case FaultKind.FREEZE_WORKER:
             freeze(draft, targets, spec)
         case FaultKind.ROLLING:
@@ -93,3 +93,8 @@ def _worker_fault(draft: Draft, aims: tuple[Aim, ...], spec: FaultSpec) -> None:
             others.disk_full(draft, targets)
         case _:
             others.network(draft, targets, spec)
+
+
+def _restarts(spec: FaultSpec) -> bool:
+    """The worker is started again when it has stopped, as a deploy does it."""
+    return bool(option(spec, "then") == "restart")

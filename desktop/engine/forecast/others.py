@@ -78,7 +78,7 @@ def node_name(draft: Draft, workers: Workers) -> None:
 
 def disk_full(draft: Draft, workers: Workers) -> None:
     """A warm restart with a log that cannot be written."""
-    warm(draft, workers)
+    warm(draft, workers, comes_back=True)
     draft.rule(rules.DISK_FULL)
     draft.note("Log lines are missing; tasks run all the same.")
 

@@ -19,8 +19,8 @@ def kill_process(draft: Draft, worker: WorkerSituation, pid: int | None) -> None
         return
     law = rules.worker_lost(settings.late, settings.reject_lost, settings.retry_lost)
     draft.first(f"{_task_in(worker, pid)} {_ended(law[0], settings)}. The process is replaced.")
-    draft.quietly(law, "running", Count(0, 1) if worker.moves else exactly(1))
-    if worker.moves:
+    draft.quietly(law, "running", Count(0, 1) if draft.situation.moves(worker) else exactly(1))
+    if draft.situation.moves(worker):
         draft.because("Its task may end before the signal, and another may have begun.")
 
 

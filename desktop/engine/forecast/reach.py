@@ -8,9 +8,9 @@ from desktop.engine.api import Count
 from desktop.engine.forecast.draft import exactly
 from desktop.engine.forecast.situation import LONG_TASK, Situation, WorkerSituation
 
-# Messages a second that one worker takes, above which a kill hits the window of BRPOP now and then.
+# Tasks that end on a worker in a second, above which a kill hits the window of BRPOP now and then.
 FLOOD = 20.0
-_MOVING = "Tasks start and end here while you read this ({rate:,.3g} a second): the numbers are ranges."
+_MOVING = "Tasks come, start and end while you read this: the numbers are ranges."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +31,22 @@ class Reach:
 def reach_of(situation: Situation, worker: WorkerSituation) -> Reach:
     """Exact where nothing moves, or where what ends is replaced at once by what waits."""
     runs, reserved = worker.runs, worker.reserved
-    ends, comes = worker.moves, situation.arrivals if worker.consumes else 0
-    if not ends and not comes:
+    ends = situation.moves(worker)
+    comes = situation.arrivals if worker.consumes else 0
+    waiting = sum(situation.waiting.get(queue, 0) for queue in worker.queues) if worker.consumes else 0
+    free = max(0, worker.most_size - runs)
+    starts = min(free + ends, reserved + waiting + comes)
+    if not ends and not comes and not starts:
         return Reach(exactly(runs), exactly(reserved), worker.scheduled)
-    waiting = sum(situation.waiting.get(queue, 0) for queue in worker.queues)
-    full = runs >= worker.size > 0
-    if full and reserved + waiting > ends and worker.task_seconds > LONG_TASK:
-        if waiting > ends and not comes:
-            return Reach(exactly(runs), exactly(reserved), worker.scheduled)
-        least = max(0, reserved - max(0, ends - waiting))
-        reserved_count = Count(least, reserved + comes)
-        why = "" if reserved_count.exact else _MOVING.format(rate=worker.ends_per_second or situation.sending)
-        return Reach(exactly(runs), reserved_count, worker.scheduled, why)
-    free = max(0, worker.size - runs) if worker.size else comes
-    most = min(max(worker.size, runs), runs + min(free + ends, reserved + waiting + comes))
-    return Reach(
-        Count(max(0, runs - ends), max(runs, most)),
-        Count(max(0, reserved - ends - free), reserved + (ends if waiting else 0) + comes),
-        worker.scheduled,
-        _MOVING.format(rate=worker.ends_per_second or situation.sending),
-    )
+    full = runs >= worker.most_size > 0
+    if full and worker.task_seconds > LONG_TASK and reserved + waiting > ends:
+        running = exactly(runs)
+    else:
+        running = Count(max(0, runs - ends), runs + min(free, reserved + waiting + comes))
+    if full and waiting > 2 * ends and not comes:
+        held = exactly(reserved)
+    else:
+        taken = comes + (waiting if free else min(waiting, ends))
+        held = Count(max(0, reserved - starts), reserved + taken)
+    why = "" if running.exact and held.exact else _MOVING
+    return Reach(running, held, worker.scheduled, why)

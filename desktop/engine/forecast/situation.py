@@ -9,6 +9,7 @@ from typing import Any
 
 from desktop.engine.api import (
     Light,
+    LoadSnapshot,
     LoadState,
     PoolProcess,
     RunningTask,
@@ -25,11 +26,15 @@ _RESTORE_INTERVAL = 10.0
 _RESTORE_THROTTLE = 10
 # app/task.py: Task.default_retry_delay
 RETRY_DELAY = 180.0
-# A snapshot is at most 0.05 s old, the recorder tells every 0.1 s, the probes tell of the pool every 0.25 s.
-SNAPSHOT_LAG = 0.35
+# What is known of running tasks is so old when the fault lands: a snapshot 0.05 s, the recorder tells every
+# 0.1 s, and the fault needs a moment itself. The depth of queues is asked for every 0.5 s.
+LAG = 0.3
+DEPTH_LAG = 0.8
 # Between the end of a task and the start of the next one a pool slot is empty for some milliseconds: it is
 # not worth a word where tasks take longer than this.
 LONG_TASK = 0.5
+# A load generator that ended so lately may have sent what the snapshot does not show yet.
+_JUST_SENT = 1.0
 # Pools whose event loop looks for what is past the visibility timeout. Greenlets never do while they run.
 SWEEPING = frozenset({Pool.PREFORK, Pool.THREADS, Pool.SOLO})
 _NOT_CONSUMING = frozenset({State.EXITED, State.BACKING_OFF, State.CRASH_LOOP, State.STOPPED})
@@ -91,6 +96,7 @@ class WorkerSituation:
     queues: tuple[str, ...] = ("celery",)
     restart: Restart = Restart.ON_FAILURE
     autoscale: bool = False
+    most_size: int = 0  # to which its autoscaler may let the pool grow, else its size
     time_limit: float | None = None
     max_memory: int | None = None  # KiB for each pool process
     held_since: float | None = None  # when the oldest message that it holds was delivered; None: not known
@@ -113,12 +119,6 @@ class WorkerSituation:
         return self.restart is not Restart.NEVER
 
     @property
-    def moves(self) -> int:
-        """How many of its tasks may end between what is known and the fault; 0 where that is unlikely."""
-        expected = self.ends_per_second * SNAPSHOT_LAG
-        return 0 if expected < 0.02 else math.ceil(expected + 2 * math.sqrt(expected))
-
-    @property
     def task_seconds(self) -> float:
         """How long a task of it takes on the mean; infinite where none ended of late."""
         return self.runs / self.ends_per_second if self.ends_per_second > 0 else math.inf
@@ -133,7 +133,7 @@ class Situation:
     workers: tuple[WorkerSituation, ...] = ()
     waiting: Mapping[str, int] = field(default_factory=dict)  # messages in the broker, by queue
     stranded: int = 0  # of dead workers, in the broker
-    sending: float = 0.0  # messages a second that a workload sends now
+    arrivals: int = 0  # messages that workloads may send, at most, between what is known and the fault
     ends_per_second: float = 0.0
     running: bool = True  # the stack was started
     broker_alive: bool = True
@@ -152,11 +152,16 @@ class Situation:
         """Workers that have a process."""
         return tuple(one for one in self.workers if one.alive)
 
-    @property
-    def arrivals(self) -> int:
-        """How many messages a workload may send between what is known and the fault."""
-        expected = self.sending * SNAPSHOT_LAG
-        return math.ceil(expected + 2 * math.sqrt(expected)) if expected >= 0.02 else 0
+    def moves(self, worker: WorkerSituation) -> int:
+        """How many of its tasks may end between what is known and the fault; 0 where that is unlikely.
+
+        By how many ended of late; where none did, by how long they have run: what has run for long goes on.
+        """
+        if worker.ends_per_second > 0:
+            expected = worker.ends_per_second * LAG
+            return 0 if expected < 0.05 else math.ceil(expected + 2 * math.sqrt(expected))
+        expected = sum(LAG / (max(0.0, self.t - task.since) + LAG) for task in worker.running)
+        return 0 if expected < 0.3 else min(worker.runs, math.ceil(expected + 1))
 
     @property
     def all_waiting(self) -> int:
@@ -182,8 +187,7 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
     spec = snapshot.spec
     broker = snapshot.broker
     busy = sum(max(len(one.running), one.busy) for one in snapshot.workers)
-    rate = snapshot.totals.per_second
-    sending = sum(one.rate for one in snapshot.loads if one.state is LoadState.SENDING)
+    rate = _ends_per_second(snapshot, now)
     return Situation(
         t=now,
         settings=Settings.of(spec.celery),
@@ -192,7 +196,7 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
         ),
         waiting={queue.name: queue.waiting for queue in snapshot.queues},
         stranded=sum(queue.stranded for queue in snapshot.queues),
-        sending=sending,
+        arrivals=sum(_arrivals(load, now) for load in snapshot.loads),
         ends_per_second=rate,
         running=snapshot.state is not StackState.STOPPED or bool(snapshot.attached),
         broker_alive=bool(broker and broker.service.state.alive),
@@ -202,6 +206,29 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
         relay=spec.broker.relay,
         snapshot=snapshot,
     )
+
+
+def _ends_per_second(snapshot: StackSnapshot, now: float) -> float:
+    """Over the last seconds; a workload that has only begun tells of fewer of them."""
+    begun = [load for load in snapshot.loads if load.ended < load.sent and load.started_at < now]
+    lately = sum(load.ended / (now - load.started_at) for load in begun if now - load.started_at < 5.0)
+    return max(snapshot.totals.per_second, lately)
+
+
+def _arrivals(load: LoadSnapshot, now: float) -> int:
+    """Messages of a workload that may be under way; a burst is sent within milliseconds."""
+    workload = load.workload
+    left = workload.count - load.sent if workload.count is not None else None
+    just = load.ended_at is not None and now - load.ended_at < _JUST_SENT
+    if load.state not in (LoadState.STARTING, LoadState.SENDING, LoadState.WAITING) and not just:
+        return 0
+    if just and workload.rate is None:
+        return load.sent
+    if workload.rate is None:
+        return max(0, left or 0)
+    expected = workload.rate * DEPTH_LAG
+    few = math.ceil(expected + 2 * math.sqrt(expected))
+    return few if left is None or just else max(0, min(left, few))
 
 
 def _held_since(snapshot: StackSnapshot, worker: WorkerSnapshot) -> float | None:
@@ -239,6 +266,7 @@ def _worker(worker: WorkerSnapshot, rate_of_one: float, held_since: float | None
         queues=worker.queues or spec.queues,
         restart=spec.restart,
         autoscale=spec.autoscale is not None,
+        most_size=max(worker.pool_size, worker.bounds[1] if worker.bounds else 0),
         time_limit=spec.time_limit,
         max_memory=spec.max_memory_per_child,
         held_since=held_since,

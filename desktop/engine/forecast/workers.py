@@ -43,7 +43,7 @@ def _brpop(draft: Draft) -> None:
     draft.because("A message that is on its way from the queue to the worker at that moment is lost.")
 
 
-def warm(draft: Draft, workers: Workers, spec: FaultSpec | None = None) -> None:
+def warm(draft: Draft, workers: Workers, *, comes_back: bool) -> None:
     """SIGTERM to the main process of each."""
     for worker in workers:
         if _deaf(draft, worker):
@@ -52,7 +52,7 @@ def warm(draft: Draft, workers: Workers, spec: FaultSpec | None = None) -> None:
         _waits(draft, worker, reach)
         draft.becomes(rules.WARM_RUNNING, "running", reach.running)
         held(draft, rules.STOP_HELD, reach)
-    _who_goes_on(draft, workers, spec)
+    _who_goes_on(draft, workers, comes_back)
 
 
 def _waits(draft: Draft, worker: WorkerSituation, reach: Reach) -> None:
@@ -62,7 +62,7 @@ def _waits(draft: Draft, worker: WorkerSituation, reach: Reach) -> None:
         draft.first("No task runs: it ends at once.")
 
 
-def cold(draft: Draft, workers: Workers, spec: FaultSpec | None = None) -> None:
+def cold(draft: Draft, workers: Workers, *, comes_back: bool) -> None:
     """SIGQUIT to the main process of each, with the soft shutdown where it is set."""
     soft = draft.situation.settings.soft
     for worker in workers:
@@ -82,7 +82,7 @@ def cold(draft: Draft, workers: Workers, spec: FaultSpec | None = None) -> None:
                 )
             draft.becomes(law, "running", reach.running)
         held(draft, rules.STOP_HELD, reach)
-    _who_goes_on(draft, workers, spec)
+    _who_goes_on(draft, workers, comes_back)
 
 
 def _soft(draft: Draft, worker: WorkerSituation, reach: Reach, law: Law) -> None:
@@ -102,14 +102,14 @@ def _soft(draft: Draft, worker: WorkerSituation, reach: Reach, law: Law) -> None
     draft.quietly((fate, law[1]), "running", reach.running)
 
 
-def term_group(draft: Draft, workers: Workers, spec: FaultSpec | None = None) -> None:
+def term_group(draft: Draft, workers: Workers, *, comes_back: bool) -> None:
     """SIGTERM to every process of each: only prefork has more than one."""
     settings = draft.situation.settings
     law = rules.worker_lost(settings.late, settings.reject_lost, settings.retry_lost)
     for worker in workers:
         if worker.pool is not Pool.PREFORK:
             draft.rule(rules.TERM_GROUP_ONE)
-            warm(draft, [worker], spec)
+            warm(draft, [worker], comes_back=comes_back)
             continue
         reach = reached(draft, worker)
         draft.becomes(law, "running", reach.running)
@@ -117,7 +117,7 @@ def term_group(draft: Draft, workers: Workers, spec: FaultSpec | None = None) ->
             draft.note(f"{worker.name} is frozen: its main process stops after SIGCONT.")
             continue
         held(draft, rules.STOP_HELD, reach)
-    _who_goes_on(draft, workers, spec)
+    _who_goes_on(draft, workers, comes_back)
 
 
 def _deaf(draft: Draft, worker: WorkerSituation) -> bool:
@@ -130,10 +130,10 @@ def _deaf(draft: Draft, worker: WorkerSituation) -> bool:
     return True
 
 
-def _who_goes_on(draft: Draft, workers: Workers, spec: FaultSpec | None) -> None:
+def _who_goes_on(draft: Draft, workers: Workers, comes_back: bool) -> None:
     """Where what was given back runs: somewhere else, here after the restart, or nowhere."""
     gone = frozenset(one.name for one in workers)
-    if spec is not None and option(spec, "then") == "restart":
+    if comes_back:
         return
     for worker in workers:
         if worker.held and not worker.frozen and not draft.situation.others(worker, gone):
