@@ -117,7 +117,7 @@ def test_the_first_task_is_told_in_words_with_the_fault_that_hit_it(failed: Repo
     assert said[0] == "It was sent to the queue celery."
     assert "Run 1 was cut off after 1.78 s: its process died while it ran." in said
     assert any(text.startswith("Fault 1: SIGKILL to w1") for text in said)
-    assert said[-1].startswith("It is lost")
+    assert said[-1].startswith("It was found to be lost")
     assert (twice.task.row.id, [one.state for one in twice.task.attempts]) == (task_id(2), ["CUT", "SUCCESS"])
     assert "w2 received its message again." in [text for _, text in twice.steps]
 
@@ -137,6 +137,7 @@ def test_faults_that_were_done_by_hand_are_judged_for_the_report(plain_run: Repo
         (Account(submitted=3, ended_once=3), "Nothing lost", "good"),
         (Account(submitted=3, ended_once=2, still={"waiting": 1}), "Nothing lost", "warn"),
         (Account(submitted=3, ended_once=2, ended_more=("a",)), "Nothing lost", "warn"),
+        (Account(submitted=3, ended_once=3, copies=1), "Nothing lost", "warn"),
         (Account(), "No tasks", "warn"),
     ],
 )
@@ -177,6 +178,12 @@ def test_a_verdict_that_cannot_be_read_is_a_gap_and_the_account_is_told(tmp_path
     assert report.judged is None
     assert any("drill.json" in gap for gap in report.gaps)
     assert report.account.lost == (task_id(0), task_id(1))
+
+
+def test_a_message_of_a_task_that_is_over_is_told_of(failed: Report) -> None:
+    report = replace(failed, account=replace(failed.account, copies=2))
+    for write in (html, markdown, junit):
+        assert "2 tasks that ended lie in the broker once more, and will run again." in write([report])
 
 
 # -- several runs

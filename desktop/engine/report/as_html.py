@@ -74,6 +74,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= filters
     environment.globals |= {
         "around": AROUND,
+        "copies": compare.copies,
         "fault_title": lambda fault: fault_info(fault.spec.kind).title,
         "foretold": compare.foretold,
         "headline": compare.headline,

@@ -50,6 +50,7 @@ def _told(report: Report) -> Iterator[str]:
     """The account, every id that matters, and what is not known."""
     yield compare.headline(report).why
     yield from (f"{part.text}: {part.count:,}" for part in compare.parts(report))
+    yield from (again,) if (again := compare.copies(report)) else ()
     for what, ids in (("lost", report.account.lost), ("ran twice", report.ran_twice)):
         if ids:
             yield from ("", f"{what}:", *ids)

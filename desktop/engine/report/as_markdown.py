@@ -141,6 +141,7 @@ def _account(report: Report) -> Iterator[str]:
     yield from ("## Account", "")
     rows = [(part.text, f"{part.count:,}") for part in compare.parts(report) if part.count]
     yield from _table(("Tasks", ""), [*rows, ("**submitted**", f"**{account.submitted:,}**")])
+    yield from (again, "") if (again := compare.copies(report)) else ()
     yield from _ids("were lost", account.lost)
     yield from _ids("ran more than once without having asked for it", report.ran_twice)
     yield from _ids(

@@ -54,11 +54,12 @@ def headline(report: Report) -> Headline:
     bad += [f"{len(account.failed):,} failed"] if account.failed else []
     left = sum(account.still.values()) + account.unknown
     rest = f" {words.plural(left, 'task')} not over when the record ends." if left else ""
+    rest += f" {again}" if (again := copies(report)) else ""
     if account.lost:
         return Headline("Tasks lost", f"{', '.join(bad)}, {of}.{rest}", "bad")
     if bad:
         return Headline("Nothing lost", f"{', '.join(bad)}, {of}.{rest}", "warn")
-    if left:
+    if rest:
         return Headline("Nothing lost", f"{account.ended_once:,} {of} ended once.{rest}", "warn")
     if not account.submitted:
         return Headline("No tasks", "No task was submitted in this run.", "warn")
@@ -89,6 +90,15 @@ def parts(report: Report) -> tuple[Part, ...]:
     return tuple(found)
 
 
+def copies(report: Report) -> str:
+    """What lies in the broker beside the tasks that are not over, as a sentence; "" for nothing."""
+    count = report.account.copies
+    if not count:
+        return ""
+    lies = "lies" if count == 1 else "lie"
+    return f"{words.plural(count, 'task')} that ended {lies} in the broker once more, and will run again."
+
+
 def foretold(fault: FaultRecord) -> tuple[Foretold, ...]:
     """Forecast and outcome of a fault side by side; nothing where there was no forecast."""
     said, came = fault.forecast, fault.outcome
@@ -100,7 +110,9 @@ def foretold(fault: FaultRecord) -> tuple[Foretold, ...]:
         ("run again", said.again, came.again if came else None),
         ("delivered again, not started before", said.back, came.back if came else None),
     )
-    rows = [_row(what, count, ids, came is not None and came.settled) for what, count, ids in kinds]
+    rows = [
+        _row(what, count, ids, came is not None and came.settled, said.sure) for what, count, ids in kinds
+    ]
     if said.back_after is not None or (came is not None and came.first_back is not None):
         first = came.first_back if came is not None else None
         rows.append(
@@ -109,12 +121,13 @@ def foretold(fault: FaultRecord) -> tuple[Foretold, ...]:
     return tuple(rows)
 
 
-def _row(what: str, said: Count, ids: tuple[str, ...] | None, settled: bool) -> Foretold:
+def _row(what: str, said: Count, ids: tuple[str, ...] | None, settled: bool, sure: bool) -> Foretold:
+    """What was not said for sure is neither right nor wrong; nor is a count that may still grow into it."""
     if ids is None:
         return Foretold(what, words.count(said), "–", None)
     found = f"{len(ids):,}" if settled else f"{len(ids):,} so far"
-    same = said.holds(len(ids))
-    return Foretold(what, words.count(said), found, same if settled or len(ids) > said.most else None)
+    decided = sure and (settled or len(ids) > said.most)
+    return Foretold(what, words.count(said), found, said.holds(len(ids)) if decided else None)
 
 
 def state_of(fault: FaultRecord) -> tuple[str, str]:

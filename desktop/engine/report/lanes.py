@@ -10,7 +10,7 @@ from desktop.engine.api import TaskDetail
 from desktop.engine.report import words
 from desktop.engine.report.model import Story
 from desktop.engine.report.plot import Tick
-from desktop.engine.report.story import moments_of
+from desktop.engine.report.story import moments_of, sent_at
 
 _LANES = 24
 _BREAK = 0.6  # a gap that takes more of the whole than this is drawn shorter
@@ -121,8 +121,8 @@ def lanes_of(story: Story) -> Lanes:
     axis = BrokenAxis([*moments, *landed, *ends], runs)
     zero = min(moments, default=0.0)
     lanes: dict[str, _Open] = {"broker": _Open()}
-    if task.row.sent is not None:
-        lanes["broker"].pins.append(Pin(axis.share(task.row.sent), "sent", "sent"))
+    if (sent := sent_at(task)) is not None:
+        lanes["broker"].pins.append(Pin(axis.share(sent), "sent", "sent"))
     for number, delivery in enumerate(task.deliveries):
         again = bool(number) or delivery.redelivered
         text = f"received{' again' if again else ''} {words.offset(delivery.t, zero)}"

@@ -50,17 +50,24 @@ def _near(task: TaskDetail, faults: Sequence[FaultRecord]) -> tuple[FaultRecord,
 
 
 def moments_of(task: TaskDetail) -> list[float]:
-    """Every moment that is known of a task."""
-    known: list[float | None] = [task.row.sent, task.row.received, task.row.ended]
+    """Every moment at which something happened to a task; not the one when it was found to be lost."""
+    ended = task.row.ended if task.row.state is not TaskState.LOST else None
+    known: list[float | None] = [sent_at(task), task.row.received, ended]
     known += [delivery.t for delivery in task.deliveries]
     known += [moment for attempt in task.attempts for moment in (attempt.started, attempt.ended)]
     return [moment for moment in known if moment is not None]
 
 
+def sent_at(task: TaskDetail) -> float | None:
+    """When it was sent; a worker may receive it in the millisecond before its sender writes that down."""
+    row = task.row
+    return row.sent if row.sent is None or row.received is None else min(row.sent, row.received)
+
+
 def _steps(task: TaskDetail) -> Iterator[tuple[float, str]]:
     row = task.row
-    if row.sent is not None:
-        yield row.sent, f"It was sent to the queue {row.queue}." if row.queue else "It was sent."
+    if (sent := sent_at(task)) is not None:
+        yield sent, f"It was sent to the queue {row.queue}." if row.queue else "It was sent."
     for number, delivery in enumerate(task.deliveries):
         again = " again" if number or delivery.redelivered else ""
         due = "" if delivery.eta is None else f", to be started at {words.clock(delivery.eta)}"
@@ -106,7 +113,7 @@ def _of_faults(faults: Iterable[FaultRecord]) -> Iterator[tuple[float, str]]:
 def _end(task: TaskDetail) -> str:
     match task.row.state:
         case TaskState.LOST:
-            return "It is lost: no worker has it, no queue, and nothing brings it back."
+            return "It was found to be lost: no worker has it, no queue, and nothing brings it back."
         case TaskState.STRANDED:
             return "Its message is stranded: it was delivered to a worker that is gone."
         case state if not state.over:
