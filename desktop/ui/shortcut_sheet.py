@@ -102,10 +102,10 @@ class ShortcutSheet(Overlay):
             sides[shorter].addWidget(label(group, "label", "muted"))
             for text, keys in entries:
                 sides[shorter].addLayout(row(label(text), 1, _key(keys)))
-            sides[shorter].addSpacing(10)
+            sides[shorter].addSpacing(6)
         for column, side in enumerate(sides):
             side.addStretch()
-            side.setSpacing(6)
+            side.setSpacing(2)
             grid.addLayout(side, 0, column)
             grid.setColumnStretch(column, 1)
         return table

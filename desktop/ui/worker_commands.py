@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _RECORDED = "A recorded run is shown. Close it first."
 _FOREIGN = "Somebody else started it: it is not ours."
 _NOT_OURS = "Its running tasks finish first. It is not ours: from here it will not come back."
-VERBS = ("start", "stop", "cold", "restart", "kill", "edit", "remove")
+VERBS = ("start", "stop", "cold", "restart", "kill", "faults", "edit", "remove")
 
 
 class WorkerCommands(QObject):
@@ -75,6 +75,8 @@ class WorkerCommands(QObject):
         kill = "SIGKILL to its whole process group"
         hard = partial(self._ask_stop, name, StopHow.KILL, "KILL")
         verb("kill", f"Kill {name}", "kill", kill, hard, danger=True)
+        lab = "Freeze it, shut it down, cut it off: each with its forecast, in the failure lab"
+        verb("faults", f"More faults for {name}…", "lab", lab, partial(self._more_faults, name))
         change = "Change pool, size, queues and limits"
         verb("edit", f"Edit {name}…", "edit", change, partial(self._edit, name))
         gone = "Take it out of the stack"
@@ -88,13 +90,14 @@ class WorkerCommands(QObject):
         enable(f"worker.start:{name}", not alive and not off, why)
         for verb in ("edit", "remove"):
             enable(f"worker.{verb}:{name}", not recorded, _RECORDED)
+        enable(f"worker.faults:{name}", not off and not recorded, _RECORDED if recorded else why)
         for verb in ("stop", "cold", "kill", "restart"):
             enable(f"worker.{verb}:{name}", alive, f"{name} does not run.")
 
     def _allow_foreign(self, worker: WorkerSnapshot) -> None:
         """Remote control can ask a worker to stop, and no more."""
         enable, name = self._shell.commands.enable, worker.name
-        for verb in ("start", "cold", "restart", "kill", "edit"):
+        for verb in ("start", "cold", "restart", "kill", "faults", "edit"):
             enable(f"worker.{verb}:{name}", False, _FOREIGN)
         alive = worker.service.state in (State.READY, State.SILENT)
         enable(f"worker.stop:{name}", alive, f"{name} is not heard.")
@@ -117,6 +120,9 @@ class WorkerCommands(QObject):
         dialog = WorkerDialog(self._shell, worker)
         dialog.open()
         return dialog
+
+    def _more_faults(self, name: str) -> None:
+        self._shell.go("lab", f"worker:{name}")
 
     def _start(self, name: str) -> None:
         self._shell.do(self._shell.desk.start_service(name))

@@ -192,6 +192,7 @@ def test_the_context_menu_holds_every_verb(open_page: Open, qtbot: QtBot) -> Non
         "Restart w1",
         "Kill w1",
         "Send a signal…",
+        "More faults for w1…",
         "Edit w1…",
         "Remove w1…",
     ]

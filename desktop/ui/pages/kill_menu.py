@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QAction, QFontMetrics, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QFrame, QPushButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import SignalOffer
 from desktop.ui import fonts, icons
 from desktop.ui.theme import Theme
-from desktop.ui.widgets.labels import label
+from desktop.ui.widgets.labels import hairline, label
 
-_WIDTH, _PAD, _ICON = 380, 10, 16
+_WIDTH, _PAD, _ICON = 440, 10, 16
+_LINES = 4  # of an effect; whole sentences that do not fit are in the tool tip
 _ICONS = {
     "TERM": "stop",
     "INT": "stop",
@@ -33,13 +34,14 @@ class OfferButton(QAbstractButton):
         self.offer = offer
         self.setText(offer.title)
         self.setAccessibleName(f"{offer.title}: {offer.effect}")
+        self.effect = fitting(offer.effect)
+        if self.effect != offer.effect:
+            self.setToolTip(offer.effect)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
 
     def sizeHint(self) -> QSize:
-        room = QRectF(0, 0, _WIDTH - 3 * _PAD - _ICON - 12, 400).toRect()
-        tall = QFontMetrics(fonts.font("small")).boundingRect(room, _WRAP, self.offer.effect).height()
-        return QSize(_WIDTH - 12, tall + 2 * 8 + 20)
+        return QSize(_WIDTH - 12, _tall(self.effect) + 2 * 8 + 20)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
@@ -66,15 +68,37 @@ class OfferButton(QAbstractButton):
         painter.drawText(words, _WRAP, self.offer.title)
         painter.setFont(fonts.font("small"))
         painter.setPen(theme.color("muted"))
-        painter.drawText(words.adjusted(0, 20, 0, 0), _WRAP, self.offer.effect)
+        painter.drawText(words.adjusted(0, 20, 0, 0), _WRAP, self.effect)
+
+
+def _tall(text: str) -> int:
+    room = QRectF(0, 0, _WIDTH - 3 * _PAD - _ICON - 12, 400).toRect()
+    return QFontMetrics(fonts.font("small")).boundingRect(room, _WRAP, text).height()
+
+
+def fitting(effect: str) -> str:
+    """As many of its sentences as fit into a few lines, the first always; "…" where there are more."""
+    sentences = effect.split(". ")
+    most = _LINES * QFontMetrics(fonts.font("small")).lineSpacing()
+    for count in range(len(sentences) - 1, 0, -1):
+        if _tall(effect) <= most:
+            break
+        effect = f"{'. '.join(sentences[:count])}. …"
+    return effect
 
 
 class KillMenu(QFrame):
     """A popup with one entry a signal. Arrow keys move, Enter sends, Esc leaves."""
 
     def __init__(
-        self, parent: QWidget, title: str, offers: Sequence[SignalOffer], send: Callable[[SignalOffer], None]
+        self,
+        parent: QWidget,
+        title: str,
+        offers: Sequence[SignalOffer],
+        send: Callable[[SignalOffer], None],
+        more: QAction | None = None,
     ) -> None:
+        """`more`: leads to what is no signal."""
         super().__init__(parent, Qt.WindowType.Popup)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setProperty("kind", "raised")
@@ -89,6 +113,19 @@ class KillMenu(QFrame):
         for button in self.buttons:
             button.clicked.connect(lambda _on=False, offer=button.offer: self._take(offer, send))
             column.addWidget(button)
+        if more is not None and more.isEnabled():
+            column.addWidget(hairline())
+            column.addWidget(self._lead(more))
+
+    def _lead(self, more: QAction) -> QPushButton:
+        made = QPushButton(f"  {more.text()}")
+        made.setProperty("kind", "nav")
+        made.setAccessibleName(more.text())
+        made.setToolTip(more.toolTip())
+        icons.set_icon(made, "lab", "muted")
+        made.clicked.connect(self.close)
+        made.clicked.connect(more.trigger)
+        return made
 
     def _take(self, offer: SignalOffer, send: Callable[[SignalOffer], None]) -> None:
         self.close()
@@ -121,9 +158,10 @@ class KillButton(QPushButton):
         offers: Callable[[], Sequence[SignalOffer]],
         send: Callable[[SignalOffer], None],
         word: str = "",
+        more: QAction | None = None,
     ) -> None:
         super().__init__()
-        self._title, self._offers, self._send = title, offers, send
+        self._title, self._offers, self._send, self._lead = title, offers, send, more
         self.setProperty("kind", "" if word else "quiet")
         self.setText(word)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -139,6 +177,6 @@ class KillButton(QPushButton):
 
     def open_menu(self) -> KillMenu:
         """Open the menu below the button."""
-        menu = KillMenu(self, f"Send to {self._title}", self._offers(), self._send)
+        menu = KillMenu(self, f"Send to {self._title}", self._offers(), self._send, self._lead)
         menu.open_at(self.mapToGlobal(QPoint(self.width() - _WIDTH, self.height() + 4)))
         return menu

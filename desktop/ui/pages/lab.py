@@ -75,7 +75,7 @@ class LabPage(Page):
         self.show_snapshot(self.shell.bridge.snapshot)
 
     def show_about(self, about: str) -> None:
-        """`about`: "drills", "faults", "drill:<name>", or a worker's name, who is the target then."""
+        """`about`: "drills", "faults", "drill:<name>", or "worker:<name>", who is the target then."""
         kind, _, name = about.partition(":")
         if kind in (DRILLS, "drill"):
             self.show_view(DRILLS)
@@ -83,8 +83,8 @@ class LabPage(Page):
                 self.drills.choose(name)
             return
         self.show_view(FAULTS)
-        if about != FAULTS:
-            self.faults.aim_at(about)
+        if kind == "worker":
+            self.faults.aim_at(name)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and drilling(self.shell.bridge.snapshot):

@@ -118,6 +118,7 @@ class WorkersPage(Page):
         signal = menu.addAction("Send a signal…", lambda: self._open_signals(name, place))
         worker = self.shell.bridge.snapshot.worker(name)
         signal.setEnabled(worker is not None and worker.service.state.alive)
+        menu.addAction(self.shell.commands[f"worker.faults:{name}"])
         menu.addSeparator()
         for verb in ("edit", "remove"):
             menu.addAction(self.shell.commands[f"worker.{verb}:{name}"])
@@ -126,4 +127,7 @@ class WorkersPage(Page):
 
     def _open_signals(self, name: str, place: QPoint) -> None:
         offers = self.verbs.offers(name)
-        KillMenu(self, f"Send to {name}", offers, lambda o: self.verbs.send(name, None, o)).open_at(place)
+        more = self.shell.commands[f"worker.faults:{name}"]
+        KillMenu(self, f"Send to {name}", offers, lambda o: self.verbs.send(name, None, o), more).open_at(
+            place
+        )

@@ -155,7 +155,11 @@ class WorkerDetail(Column):
     def _buttons(self, name: str) -> QWidget:
         commands, box = self.shell.commands, QWidget()
         self._signal = KillButton(
-            name, lambda: self._verbs.offers(name), lambda o: self._verbs.send(name, None, o), "Signal"
+            name,
+            lambda: self._verbs.offers(name),
+            lambda o: self._verbs.send(name, None, o),
+            "Signal",
+            commands[f"worker.faults:{name}"],
         )
         self._start, self._stop, self._cold, self._again, self._edit = (
             VerbButton(commands, f"worker.{verb}:{name}", word) for verb, word in _WORDS
@@ -166,7 +170,7 @@ class WorkerDetail(Column):
         return box
 
     def _fill_more(self, menu: QMenu, name: str) -> None:
-        for verb in ("cold", "kill", "remove"):
+        for verb in ("cold", "kill", "faults", "remove"):
             menu.addAction(self.shell.commands[f"worker.{verb}:{name}"])
         menu.addSeparator()
         menu.addAction("Show its log", lambda: self.shell.go("logs", name))
