@@ -64,28 +64,37 @@ def test_a_killed_worker_is_accounted_for(desk: LocalDesk) -> None:
 
     eventually(lambda: figures() == (2, 2, 4), "two run and two are held")
     number = desk.inject(FaultSpec(FaultKind.KILL_WORKER, Target(Pick.NAME, "w1"))).result(10)
-    early = account_of(settled_record(desk))
-    assert early.submitted == 4 and not early.ended_once and early.attempts == 2
+    record = settled_record(desk)
+    assert record is not None
+    early = account_of(record)
+    assert early.submitted == 4
+    assert not early.ended_once
+    assert early.attempts == 2
     eventually(lambda: at_rest(desk), "nothing moves: two are lost, two are stranded")
     account = desk.account().result(10)
     assert (account.submitted, account.ended_once, account.gaps) == (4, 0, ())
-    assert len(account.lost) == 2 and account.still == {"stranded": 2}
+    assert len(account.lost) == 2
+    assert account.still == {"stranded": 2}
     assert "1 fault judged" in desk.judge_faults().result(10)
     (fault,) = desk.snapshot().faults
-    assert fault.id == number and fault.outcome is not None
-    assert set(fault.outcome.lost) == set(account.lost) and fault.outcome.still == 2
+    assert fault.id == number
+    assert fault.outcome is not None
+    assert set(fault.outcome.lost) == set(account.lost)
+    assert fault.outcome.still == 2
     desk.restore_stranded().result(10)
     eventually(lambda: desk.account().result(10).ended_once == 2, "what was stranded ran")
     desk.judge_faults().result(10)
     (fault,) = desk.snapshot().faults
-    assert fault.outcome is not None and fault.outcome.settled
-    assert len(fault.outcome.back) == 2 and not fault.outcome.again
-    record = settled_record(desk)
-    assert record is not None
+    assert fault.outcome is not None
+    assert fault.outcome.settled
+    assert len(fault.outcome.back) == 2
+    assert not fault.outcome.again
+    desk.write_record()
     after = recovery_of(record, fault)
     stages = [after.noticed, after.new_process, after.answers, after.first_done]
     known = [stage for stage in stages if stage is not None]
-    assert len(known) == 4 and known == sorted(known), after
+    assert len(known) == 4, after
+    assert known == sorted(known), after
     assert after.backlog is not None
     drill = DrillSpec("kill", faults=(PlannedFault(fault.spec),), expect=Expect(lost=0, noticed_within=5.0))
     verdict = judge(drill, desk.account().result(10), [after], [fault], rested=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,8 +57,8 @@ class Judged:
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> Iterator[Judged]:
-    yield Judged(tmp_path)
+def judged(tmp_path: Path) -> Judged:
+    return Judged(tmp_path)
 
 
 def ids(*tasks: str) -> tuple[str, ...]:
@@ -95,7 +94,8 @@ def test_a_killed_worker_loses_what_it_ran_and_what_it_held_comes_back(judged: J
     run.ran("d", AT + 91, "w2")
     found = judged.one(run, fault(FaultKind.KILL_WORKER, "w1"))
     assert (found.lost, found.back, found.again, found.failed) == (ids("a", "b"), ids("c", "d"), (), ())
-    assert found.settled and found.still == 0
+    assert found.settled
+    assert found.still == 0
     assert found.first_back == pytest.approx(90.0, abs=1e-3)
 
 
@@ -108,7 +108,8 @@ def test_with_late_acks_what_it_ran_starts_once_more(judged: Judged) -> None:
     run.unacked["b"] = 8.0
     found = judged.one(run, fault(FaultKind.KILL_WORKER, "w1"))
     assert (found.lost, found.again) == ((), ids("a"))
-    assert not found.settled and found.still == 1, "b is stranded: nothing is said of it yet"
+    assert found.still == 1, "b is stranded: nothing is said of it yet"
+    assert not found.settled
     assert found.first_back == pytest.approx(30.0, abs=1e-3)
 
 
@@ -179,8 +180,8 @@ def test_a_task_that_went_back_to_its_queue_runs_again(judged: Judged) -> None:
     run.sent("a")
     run.received("a", 8.0, "w1")
     run.started("a", 8.1, "w1", pid=77)
-    how = {"error": "WorkerLostError: signal 9", "requeue": True}
-    run.ended("a", AT + 0.1, "w1", "REJECTED", pid=77, by_main=True, run=2.0, **how)
+    lost = "WorkerLostError: signal 9"
+    run.ended("a", AT + 0.1, "w1", "REJECTED", pid=77, by_main=True, run=2.0, error=lost, requeue=True)
     run.ran("a", AT + 12, "w1")
     found = judged.one(run, fault(FaultKind.KILL_PROCESS, "w1", pids=(77,)))
     assert (found.again, found.failed) == (ids("a"), ())
@@ -279,7 +280,8 @@ def test_tasks_that_still_wait_after_a_brokers_fault_are_not_settled(judged: Jud
     run.waiting += ["a", "b"]
     run.ran("done", 5.0, "w1")
     found = judged.one(run, fault(FaultKind.FREEZE_BROKER))
-    assert not found.settled and found.still == 2
+    assert not found.settled
+    assert found.still == 2
 
 
 def test_a_message_that_was_stranded_when_the_broker_forgot_it_is_the_brokers(judged: Judged) -> None:
@@ -320,7 +322,8 @@ def test_what_is_not_over_may_still_become_what_was_said(judged: Judged) -> None
     run.died("w1", AT + 0.004)
     said = Forecast(BEGAN + AT, ("w1",), ("…",), back=Count(1, 1))
     found = judged.one(run, fault(FaultKind.KILL_WORKER, "w1", forecast=said))
-    assert found.still == 1 and found.differs == ()
+    assert found.still == 1
+    assert found.differs == ()
 
 
 def test_a_fault_that_missed_has_no_outcome(tmp_path: Path) -> None:
