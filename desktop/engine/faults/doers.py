@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from desktop.engine.api import DeskError, FaultKind
-from desktop.engine.faults import brokers, disk, floods, network, pool, rolling, signals, twin
+from desktop.engine.faults import brokers, disk, floods, network, pool, rolling, shutdowns, signals, twin
 from desktop.engine.faults.ground import Doer
 
 _DOERS: Mapping[FaultKind, Doer] = {
     **signals.DOERS,
+    **shutdowns.DOERS,
     **twin.DOERS,
     **rolling.DOERS,
     **pool.DOERS,
