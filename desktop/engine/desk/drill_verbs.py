@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -119,30 +120,36 @@ class DrillVerbs:
     def take_drill_stack(self, drill: DrillSpec) -> Future[str]:
         """Make the drill's stack the desk's; its own, with all that is shown of it, is kept."""
 
-        def take() -> str:
+        def take() -> Run | AttachedRun | None:
             assert drill.stack is not None
+            done = None
             if self._kept is None:
                 self._kept = (self._document, self._run)
-            elif self._run is not None:
-                self._run.let_go()
+            else:
+                done = self._run
             self._document, self._run = Document(drill.stack, drill.stack_text), None
             self._changed()
-            return f"The stack of the drill '{drill.name}' is open."
+            return done
 
-        return self._loop.ask(take)
+        return self._workers.submit(self._exchange, take)
 
     def put_back_stack(self) -> Future[str]:
         """Show the desk's own stack again, as it was before `take_drill_stack`."""
 
-        def put_back() -> str:
+        def put_back() -> Run | AttachedRun | None:
             kept, self._kept = self._kept, None
             if kept is None:
-                return "The stack is the desk's own."
-            run = self._run
+                return None
+            done = self._run
             self._document, self._run = kept
-            if run is not None:
-                run.let_go()
             self._changed()
-            return f"The stack '{self._document.spec.name}' is open again."
+            return done
 
-        return self._loop.ask(put_back)
+        return self._workers.submit(self._exchange, put_back)
+
+    def _exchange(self, exchange: Callable[[], Run | AttachedRun | None]) -> str:
+        """Let go of a run of the drill, and wait until its record is whole."""
+        run = self._loop.ask(exchange).result()
+        if run is not None:
+            run.close()
+        return f"The stack '{self._document.spec.name}' is open."

@@ -100,6 +100,7 @@ class Round:
         self._judge = judge
         self._own = drill.stack is not None
         self._before: StackSnapshot | None = None  # of the living stack
+        self._was_started = False
         self._folder: Path | None = None
         self._loads: list[int] = []
         self._sent_before = 0
@@ -183,6 +184,7 @@ class Round:
             self._result(self._desk.take_drill_stack(self._drill))
             self._check()
             started = self._desk.start()
+            self._was_started = True
             self._result(started)
         moment = self._moment()
         self._folder = moment.run_folder
@@ -339,6 +341,8 @@ class Round:
 
     def _found(self, began: float) -> Found:
         moment = self._desk.snapshot()
+        if self._folder is None and self._was_started:
+            self._folder = moment.run_folder
         return Found(
             drill=self._drill,
             seed=self._seed,

@@ -15,6 +15,8 @@ from desktop.engine.drills.round import DrillDesk, Judge, Round
 
 log = logging.getLogger(__name__)
 
+_CLOSE_LIMIT = 30.0  # seconds in which the record of a large run must be whole
+
 
 class RunnerDesk(DrillDesk, Protocol):
     """A desk whose own stack can be put back."""
@@ -104,7 +106,7 @@ class Runner:
         if self._drill.stack is None:
             return ""
         try:
-            self._desk.put_back_stack().result(10.0)
+            self._desk.put_back_stack().result(_CLOSE_LIMIT)
         except Exception as error:
             return f"The stack of before could not be put back: {error}"
         return ""
