@@ -8,10 +8,23 @@ from pathlib import Path
 
 import click
 
-from desktop.engine.api import DeskError, TaskColumn, TaskFilter, TaskQuery, TaskShare, TaskState, Workload
+from desktop.engine.api import (
+    DeskError,
+    FaultKind,
+    FaultSpec,
+    Pick,
+    Target,
+    TaskColumn,
+    TaskFilter,
+    TaskQuery,
+    TaskShare,
+    TaskState,
+    Workload,
+)
 from desktop.engine.desk import LocalDesk
 from desktop.engine.stack.parse import read_stack
 
+_SETTLE = 6.0  # seconds in which a worker that was killed is there again
 MIX = Workload(
     name="Mixed, 2,000 tasks",
     mix=(
@@ -48,6 +61,10 @@ def take_shots(folder: Path, stack: str, seconds: float) -> int:
         _kill_the_last_worker(desk)
         wait(seconds / 3)
         files += grab(window, folder)
+        _break_it(desk)
+        wait(_SETTLE)
+        lab = {"lab": ("lab", "faults"), "lab-drills": ("lab", "drills")}
+        files += grab(window, folder, views=lab, settle=2.5)
         files += grab(window, folder, views={"task": ("tasks", _a_task_with_a_story(desk))})
     finally:
         window.close_now()
@@ -66,6 +83,13 @@ def _a_task_with_a_story(desk: LocalDesk) -> str:
         for row in record.tasks(tried, 0, 1).result(20).rows:
             return row.id
     raise DeskError("No task has ended yet.", "Give it more --seconds.")
+
+
+def _break_it(desk: LocalDesk) -> None:
+    """One fault that is over and one that lasts, so that the lab shows a forecast beside an outcome."""
+    desk.inject(FaultSpec(FaultKind.KILL_WORKER)).result(20)
+    worker = desk.snapshot().workers[0].name
+    desk.inject(FaultSpec(FaultKind.FREEZE_WORKER, Target(Pick.NAME, worker), 60.0)).result(20)
 
 
 def _kill_the_last_worker(desk: LocalDesk) -> None:

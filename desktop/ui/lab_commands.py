@@ -165,7 +165,7 @@ class LabCommands(QObject):
 
     def start(self, drill: DrillSpec, seed: int | None, repeat: int | None) -> None:
         """Run a drill."""
-        self._shell.do(self._shell.desk.start_drill(drill, seed, repeat))
+        self._shell.do(self._shell.desk.start_drill(drill, seed, repeat), quiet=True)  # its progress is shown
 
     def halt(self) -> None:
         """End the drill and undo what it did."""

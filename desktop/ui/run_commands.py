@@ -122,21 +122,24 @@ class RunCommands(QObject):
         if self.chosen is not None and self._shell.commands["run.open"].isEnabled():
             self.open_run(self.chosen.folder)
 
-    def open_run(self, path: str | Path) -> None:
-        """Open a run folder or a zip of one; then show its tasks."""
+    def open_run(self, path: str | Path, about: str = "") -> None:
+        """Open a run folder or a zip of one; then show its tasks, or what `about` says of them."""
         path = Path(path)
         if self.busy is not None:
             self._shell.toasts.say(f"{self.busy.title} is not done yet.", "info")
             return
-        self._begin(f"Opening {path.name}", self._shell.desk.open_run(path), self._opened)
+        self._begin(f"Opening {path.name}", self._shell.desk.open_run(path), partial(self._opened, about))
         QTimer.singleShot(PATIENCE_MS, self, self._show_how_far)
 
     def _show_how_far(self) -> None:
         if self.busy is not None and "page.runs" in self._shell.commands:
             self._shell.go("runs")
 
-    def _opened(self, _sentence: str) -> None:
-        self._shell.go("tasks" if "page.tasks" in self._shell.commands else "overview")
+    def _opened(self, about: str, _sentence: str) -> None:
+        if "page.tasks" in self._shell.commands:
+            self._shell.go("tasks", about)
+        else:
+            self._shell.go("overview")
 
     def close_run(self) -> None:
         """Show the stack again."""

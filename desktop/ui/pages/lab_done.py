@@ -34,7 +34,7 @@ class DonePanel(QWidget):
         self._asking = self._judging = False
         self._of: object = None
         self.cards: dict[int, FaultCard] = {}
-        self.account = AccountCard("Account of this run", self._show_tasks, self._open_task)
+        self.account = AccountCard("Account of this run", self._lead, self._lead)
         self.count = label("", "small", "muted")
         self.older = label("", "small", "muted", wrap=True)
         self._list = Column(0, 8)
@@ -78,7 +78,7 @@ class DonePanel(QWidget):
         now = self._present.now()
         for one in newest:
             if one.id not in self.cards:
-                self.cards[one.id] = FaultCard(self.shell.lab_commands.undo, self._tasks_of, self._open_task)
+                self.cards[one.id] = FaultCard(self.shell.lab_commands.undo, self._tasks_of, self._lead)
                 self._list.body.insertWidget(0, self.cards[one.id])
             self.cards[one.id].show_record(one, now, final)
         older = len(self._faults) - len(newest)
@@ -148,12 +148,9 @@ class DonePanel(QWidget):
     # leading on
 
     def _tasks_of(self, record: FaultRecord) -> None:
-        self._show_tasks(tasks_of(record))
+        self._lead(tasks_of(record))
 
-    def _show_tasks(self, words: str) -> None:
+    def _lead(self, about: str) -> None:
+        """To tasks, or to one of them by its id."""
         if "page.tasks" in self.shell.commands:
-            self.shell.go("tasks", words)
-
-    def _open_task(self, task_id: str) -> None:
-        if "page.tasks" in self.shell.commands:
-            self.shell.go("tasks", task_id)
+            self.shell.go("tasks", about)

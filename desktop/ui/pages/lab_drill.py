@@ -79,7 +79,7 @@ class DrillDetail(Column):
         mine = self._last.get(self.info.name)
         self.progress.setVisible(runs)
         if runs and drill is not None:
-            self.progress.show_drill(drill, other=drill.spec.name != self.info.name)
+            self.progress.show_drill(drill, snapshot.faults, other=drill.spec.name != self.info.name)
         done = mine is not None and bool(mine.verdicts or (mine.stage is Stage.OVER and mine.problem))
         self.verdict.setVisible(done)
         if mine is not None and done:
@@ -120,7 +120,9 @@ class AboutCard(Card):
         self.title = label("", "section", wrap=True)
         self.known = StatePill("Known verdict")
         self.teaches = label("", wrap=True)
-        self.change = label("", tone="muted", wrap=True)
+        self.change_head = label("What to change", "label", "muted")
+        self.change = label("", wrap=True)
+        self.plan_head = label("What it does", "label", "muted")
         self.plan = Lines("What it does")
         self.problem = label("", tone="bad", wrap=True)
         self.seed = OptionalNumber("Seed", "that of the file")
@@ -138,8 +140,13 @@ class AboutCard(Card):
         head.addWidget(self.title, 1)
         head.addWidget(self.known)
         self.body.addLayout(head)
-        for part in (self.problem, self.teaches, self.change, self.plan):
+        self.body.setSpacing(8)
+        self.add(self.problem)
+        self.add(self.teaches)
+        for head_of, part in ((self.change_head, self.change), (self.plan_head, self.plan)):
+            self.add(head_of)
             self.add(part)
+        self.body.addSpacing(4)
         self.body.addLayout(self._foot())
         self.draw.clicked.connect(lambda: self.seed.set_value(1 + secrets.randbelow(_SEEDS)))
 
@@ -165,9 +172,11 @@ class AboutCard(Card):
             self.known.set_tone(tone_of(info.gives), f"known to give {info.gives}")
         self.teaches.setText(info.teaches)
         self.teaches.setVisible(bool(info.teaches))
-        self.change.setText(f"What to change: {info.change}" if info.change else "")
-        self.change.setVisible(bool(info.change))
+        self.change.setText(info.change)
+        for part in (self.change_head, self.change):
+            part.setVisible(bool(info.change))
         self.plan.say(())
+        self.plan_head.hide()
         self.show_problem(info.problem)
         self.seed.set_value(None)
         self.repeat.set_value(1)
@@ -183,6 +192,7 @@ class AboutCard(Card):
         self.repeat.set_value(spec.repeat)
         self.seed.setPlaceholderText(f"{spec.seed}, of the file")
         self.plan.say(plan_of(spec))
+        self.plan_head.show()
 
     def allow(self, why: str) -> None:
         """Whether it can be run now."""

@@ -167,8 +167,11 @@ class ProgressCard(Card):
         self.add(self.faults)
         self.add(self.found)
 
-    def show_drill(self, drill: DrillSnapshot, other: bool) -> None:
-        """Show how far it is. `other`: it is not the one that is chosen in the list."""
+    def show_drill(self, drill: DrillSnapshot, faults: tuple[FaultRecord, ...], other: bool) -> None:
+        """Show how far it is, and the faults of the run that is shown.
+
+        `other`: it is not the one that is chosen in the list.
+        """
         name = sentence(drill.spec.title or drill.spec.name)
         self.title.setText(f"Running now: {name}" if other else "Running now")
         many = f"repeat {drill.number:,} of {drill.of:,}, " if drill.of > 1 else ""
@@ -177,7 +180,8 @@ class ProgressCard(Card):
         self.doing.setText(drill.doing)
         self.bar.setValue(round(_BARS * drill.share))
         self.bar.setAccessibleName(f"{name}: {drill.share:.0%}")
-        self.faults.show_faults(drill.began, drill.faults)
+        landed = drill.faults or tuple(one for one in faults if one.by_drill and one.asked_at >= drill.began)
+        self.faults.show_faults(drill.began, landed)
         self._began = drill.began
         self.found.setText(f"So far: {repeats_words(drill.verdicts)}" if drill.verdicts else "")
         self.found.setVisible(bool(drill.verdicts))

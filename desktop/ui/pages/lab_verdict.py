@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop.engine.api import Check, DrillSnapshot, FaultRecord, Finding, Recovery, Verdict
+from desktop.engine.api import Check, DrillSnapshot, FaultRecord, Finding, Recovery, StackState, Verdict
 from desktop.ui import fonts, icons
 from desktop.ui.fault_words import repeats_words, tasks_of, title_of
 from desktop.ui.page import Shell
@@ -134,7 +134,7 @@ class VerdictCard(Card):
         self.which.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.checks = Table("Expectations", ("", "wanted", "found"), 2)
         self.recovery = Table("Recovery, after each fault", ("", *(word for _, word in _STEPS)), 0)
-        self.account = AccountCard("Account", self._show_tasks, self._open_task)
+        self.account = AccountCard("Account", self._lead, self._lead)
         self.faults = QVBoxLayout()
         self.faults.setSpacing(8)
         self._cards: list[FaultCard] = []
@@ -232,7 +232,7 @@ class VerdictCard(Card):
         clear(self.faults)
         self._cards = []
         for record in faults:
-            card = FaultCard(self.shell.lab_commands.undo, self._tasks_of, self._open_task)
+            card = FaultCard(self.shell.lab_commands.undo, self._tasks_of, self._lead)
             card.show_record(record, now, final=True)
             self._cards.append(card)
             self.faults.addWidget(card)
@@ -256,20 +256,20 @@ class VerdictCard(Card):
 
     def _open_run(self) -> None:
         if self.verdict is not None and self.verdict.run_folder is not None:
-            self.shell.run_commands.open_run(str(self.verdict.run_folder))
+            self.shell.run_commands.open_run(self.verdict.run_folder)
 
     def _tasks_of(self, record: FaultRecord) -> None:
-        self._show_tasks(tasks_of(record))
+        self._lead(tasks_of(record))
 
-    def _show_tasks(self, words: str) -> None:
-        self._lead("tasks", words)
-
-    def _open_task(self, task_id: str) -> None:
-        self._lead("tasks", task_id)
-
-    def _lead(self, page: str, about: str) -> None:
-        if f"page.{page}" in self.shell.commands:
-            self.shell.go(page, about)
+    def _lead(self, about: str) -> None:
+        """To tasks of the drill's run, or one of them; the run is opened where another is shown."""
+        snapshot = self.shell.bridge.snapshot
+        folder = self.verdict.run_folder if self.verdict is not None else None
+        shown = snapshot.recorded or (None if snapshot.state is StackState.STOPPED else snapshot.run_folder)
+        if folder is not None and folder != shown:
+            self.shell.run_commands.open_run(folder, about)
+        elif "page.tasks" in self.shell.commands:
+            self.shell.go("tasks", about)
 
 
 def _beside(verdict: Verdict) -> list[str]:
