@@ -32,6 +32,11 @@ def forecast(situation: Situation, spec: FaultSpec) -> Forecast:
         return draft.finish()
     draft = Draft(situation, [aim.worker for aim in aims])
     _worker_fault(draft, aims, spec)
+    if draft.running and not situation.acks_known:
+        draft.cannot_tell(
+            "Acks are taken as early, Celery's default: the app may say otherwise. "
+            "With task_acks_late in [celery] it is sure."
+        )
     return draft.finish()
 
 

@@ -37,6 +37,7 @@ LONG_TASK = 0.5
 _JUST_SENT = 1.0
 # Pools whose event loop looks for what is past the visibility timeout. Greenlets never do while they run.
 SWEEPING = frozenset({Pool.PREFORK, Pool.THREADS, Pool.SOLO})
+_SAMPLE_APP = "tasks"
 _NOT_CONSUMING = frozenset({State.EXITED, State.BACKING_OFF, State.CRASH_LOOP, State.STOPPED})
 
 
@@ -141,6 +142,7 @@ class Situation:
     persistence: Persistence = Persistence.NONE
     results: bool = False  # task results are kept in the same broker
     relay: bool = False
+    acks_known: bool = True  # the stack file says when tasks are acknowledged, or the app is the sample app
     snapshot: StackSnapshot | None = None  # what it was drawn from: targets are chosen from it
 
     def worker(self, name: str) -> WorkerSituation | None:
@@ -204,6 +206,7 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
         persistence=spec.broker.persistence,
         results=spec.broker.results,
         relay=spec.broker.relay,
+        acks_known="task_acks_late" in spec.celery or spec.app.target.split(".")[0] == _SAMPLE_APP,
         snapshot=snapshot,
     )
 
