@@ -14,12 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from desktop.engine.api import DeskError, FaultRecord, Finding
+from desktop.engine.api import DeskError, FaultRecord, Finding, TaskState
 from desktop.engine.desk import LocalDesk
-from desktop.engine.report.lanes import BrokenAxis
+from desktop.engine.ledger.records import Task
+from desktop.engine.record.reading.reader import RunReader
+from desktop.engine.record.writing.store import Store
+from desktop.engine.report.lanes import BrokenAxis, lanes_of
 from desktop.engine.report.logs import LINES, around_faults
 from desktop.engine.report.model import Curve, Graph
 from desktop.engine.report.plot import Axis, plot_of
+from desktop.engine.report.story import story_of
 from desktop.engine.stack.model import StackSpec
 from tests.support.fake_faults import made_faults
 from tests.support.made_report import BEGAN, made_report
@@ -170,3 +174,31 @@ def test_cancelled_it_writes_nothing_and_its_process_is_gone(desk: LocalDesk, tm
     assert not (tmp_path / "out").exists()
     with pytest.raises(CancelledError):
         future.result(0)
+
+
+# -- what became of a task
+
+
+def test_a_task_that_no_worker_received_is_said_to_be_one(tmp_path: Path) -> None:
+    fault = fault_at(BEGAN + 3, BEGAN + 50)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    task = Task("0-0", "shop.charge", "celery")
+    task.sent, task.over, task.place, task.ended = BEGAN + 10, True, TaskState.LOST, BEGAN + 40
+    store = Store.create(folder, {"stack": "shop", "began": BEGAN})
+    store.write([task])
+    store.commit({})
+    store.close(clean=True)
+    reader = RunReader.open(folder)
+    try:
+        story = story_of(reader, "lost", "0-0", [fault])
+        assert story is not None
+        assert story_of(reader, "lost", "0-1", [fault]) is None
+    finally:
+        reader.close()
+    assert story.zero == BEGAN + 10
+    assert [t - BEGAN for t, _ in story.steps] == [3, 10, 40, 50]
+    assert story.steps[2][1].endswith("No worker ever wrote that it received it.")
+    line = lanes_of(story)
+    assert [lane.label for lane in line.lanes] == ["broker"]
+    assert [(fall.number, fall.left) for fall in line.falls] == [(1, 2.0)], "it began before, and goes on"

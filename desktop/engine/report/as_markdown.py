@@ -169,8 +169,9 @@ def _stories(report: Report) -> Iterator[str]:
             f"{code(story.task.row.name)} {code(story.task.row.id)}",
             "",
         )
-        zero = story.steps[0][0] if story.steps else 0.0
-        rows = [(words.clock(t), words.offset(t, zero), plain(text)) for t, text in story.steps[:_STEPS]]
+        rows = [
+            (words.clock(t), words.offset(t, story.zero), plain(text)) for t, text in story.steps[:_STEPS]
+        ]
         yield from _table(("When", "", "What"), rows)
         if len(story.steps) + story.more > _STEPS:
             yield from (f"And {len(story.steps) + story.more - _STEPS} more steps.", "")

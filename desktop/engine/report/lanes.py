@@ -10,7 +10,7 @@ from desktop.engine.api import TaskDetail
 from desktop.engine.report import words
 from desktop.engine.report.model import Story
 from desktop.engine.report.plot import Tick
-from desktop.engine.report.story import moments_of, sent_at
+from desktop.engine.report.story import AFTER, BEFORE, moments_of, sent_at
 
 _LANES = 24
 _BREAK = 0.6  # a gap that takes more of the whole than this is drawn shorter
@@ -114,18 +114,18 @@ def lanes_of(story: Story) -> Lanes:
     """The time line of a task."""
     task = story.task
     moments = moments_of(task)
-    ends = [fault.ended_at for fault in story.faults if fault.ended_at is not None]
-    landed = [fault.landed_at for fault in story.faults if fault.landed_at is not None]
-    last = max([*moments, *landed], default=0.0)
+    of_faults = (one for fault in story.faults for one in (fault.landed_at, fault.ended_at))
+    first, end = min(moments, default=0.0), max(moments, default=0.0)
+    near = [t for t in of_faults if t is not None and first - BEFORE <= t <= end + AFTER]
+    last = max([*moments, *near], default=0.0)
     runs = [(one.started, last if one.ended is None else one.ended) for one in task.attempts]
-    axis = BrokenAxis([*moments, *landed, *ends], runs)
-    zero = min(moments, default=0.0)
+    axis = BrokenAxis([*moments, *near], runs)
     lanes: dict[str, _Open] = {"broker": _Open()}
     if (sent := sent_at(task)) is not None:
         lanes["broker"].pins.append(Pin(axis.share(sent), "sent", "sent"))
     for number, delivery in enumerate(task.deliveries):
         again = bool(number) or delivery.redelivered
-        text = f"received{' again' if again else ''} {words.offset(delivery.t, zero)}"
+        text = f"received{' again' if again else ''} {words.offset(delivery.t, story.zero)}"
         pin = Pin(axis.share(delivery.t), "again" if again else "received", text)
         lanes.setdefault(delivery.worker, _Open()).pins.append(pin)
     _add_bars(lanes, task, axis, last)
@@ -134,7 +134,7 @@ def lanes_of(story: Story) -> Lanes:
     return Lanes(
         tuple(found[:_LANES]),
         _falls(story, axis),
-        _ticks(moments, axis, zero),
+        _ticks(moments, axis, story.zero),
         _breaks(axis),
         max(len(found) - _LANES, 0),
     )

@@ -64,6 +64,7 @@ class Story:
     """What became of one task: the first of its kind."""
 
     why: str  # "lost", "ran twice"
+    zero: float  # the first thing that happened to it
     task: TaskDetail
     faults: tuple[FaultRecord, ...]  # that were done in its time
     steps: tuple[tuple[float, str], ...]  # (when, what), in words

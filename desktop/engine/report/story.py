@@ -14,8 +14,8 @@ from desktop.engine.stack.secrets import LEFT_OUT, is_secret
 
 _PATIENCE = 60.0  # seconds
 _STEPS = 60
-_BEFORE = 1.0  # seconds before a task was sent from which faults concern it
-_AFTER = 5.0  # and after its end
+BEFORE = 1.0  # seconds before a task was sent from which faults concern it
+AFTER = 5.0  # and after its end
 _ARGS = 2_000  # characters
 
 
@@ -26,20 +26,25 @@ def story_of(record: Record, why: str, task_id: str, faults: Sequence[FaultRecor
     except DeskError:
         return None
     task = replace(task, args=cleaned(task.args), kwargs=cleaned(task.kwargs))
+    zero = min(moments_of(task), default=0.0)
     near = _near(task, faults)
-    steps = sorted((*_steps(task), *_of_faults(near)), key=lambda step: step[0])
-    end = _end(task)
-    steps += [(task.row.ended if task.row.ended is not None else steps[-1][0], end)] if end and steps else []
+    steps = sorted((*_steps(task), *_of_faults(near)), key=_when)
+    if steps and (end := _end(task)):
+        steps = sorted([*steps, (task.row.ended or steps[-1][0], end)], key=_when)
     more = max(len(steps) - _STEPS, 0)
     shown = steps if not more else steps[: _STEPS // 2] + steps[-_STEPS // 2 :]
-    return Story(why, task, near, tuple(shown), more)
+    return Story(why, zero, task, near, tuple(shown), more)
+
+
+def _when(step: tuple[float, str]) -> float:
+    return step[0]
 
 
 def _near(task: TaskDetail, faults: Sequence[FaultRecord]) -> tuple[FaultRecord, ...]:
     moments = moments_of(task)
     if not moments:
         return ()
-    first, last = min(moments) - _BEFORE, max(moments) + _AFTER
+    first, last = min(moments) - BEFORE, max(moments) + AFTER
     return tuple(
         fault
         for fault in faults
@@ -113,7 +118,8 @@ def _of_faults(faults: Iterable[FaultRecord]) -> Iterator[tuple[float, str]]:
 def _end(task: TaskDetail) -> str:
     match task.row.state:
         case TaskState.LOST:
-            return "It was found to be lost: no worker has it, no queue, and nothing brings it back."
+            never = "" if task.deliveries or task.attempts else " No worker ever wrote that it received it."
+            return f"It was found to be lost: no worker has it, no queue, and nothing brings it back.{never}"
         case TaskState.STRANDED:
             return "Its message is stranded: it was delivered to a worker that is gone."
         case state if not state.over:
