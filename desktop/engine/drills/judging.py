@@ -41,6 +41,8 @@ def judge_round(desk: DrillDesk, found: Found) -> Verdict:
         settled_after=_between(found.load_ended, found.rest_at),
         judged_in=_between(found.rest_at, ended),
     )
+    if troubles and not found.halted and not account.submitted:
+        verdict = dataclasses.replace(verdict, reason=troubles[0])  # why there is nothing to judge
     return _kept(found, _with_hope(verdict, found, ended))
 
 
