@@ -249,6 +249,23 @@ def test_a_small_move_asks_for_nothing(open_page: Open, qtbot: QtBot, records: l
     qtbot.waitUntil(lambda: len(asked(records[0])) == before + 1)
 
 
+def test_the_keyboard_s_focus_is_a_ring_over_the_charts(open_page: Open, qtbot: QtBot) -> None:
+    page = open_page(live=False)
+    ring = page.canvas.ring
+    assert ring is not None
+    page.canvas.setFocus(Qt.FocusReason.MouseFocusReason)
+    assert not ring.isVisible()
+    page.canvas.clearFocus()
+    page.canvas.setFocus(Qt.FocusReason.TabFocusReason)
+    assert ring.isVisible()
+    assert ring.geometry() == page.area.viewport().rect()
+    page.resize(page.width() - 60, page.height() - 60)
+    qtbot.waitUntil(lambda: ring.geometry() == page.area.viewport().rect())
+    assert page.area.viewport().children()[-1] is ring, "nothing lies over it"
+    page.canvas.clearFocus()
+    assert not ring.isVisible()
+
+
 def test_one_question_at_a_time_and_the_newest_next(
     open_page: Open, qtbot: QtBot, records: list[FakeRecord]
 ) -> None:

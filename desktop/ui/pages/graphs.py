@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QShowEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.engine.api import DeskError, Mark, Record, StackSnapshot
@@ -16,10 +16,10 @@ from desktop.ui.pages.graphs_panels import FIRST, PANELS, Names, names_of
 from desktop.ui.pages.graphs_reader import SeriesReader, Wish
 from desktop.ui.present import Present
 from desktop.ui.shown_faults import ShownFaults
-from desktop.ui.theme import Theme
 from desktop.ui.widgets.chart_bands import BandChart
 from desktop.ui.widgets.chart_span import RunAxis
 from desktop.ui.widgets.empty_state import EmptyState
+from desktop.ui.widgets.focus_ring import FocusRing
 from desktop.ui.widgets.timeline_run import Ruler, RunTimeline
 
 _EVERY = 5  # turns of the clock between two steps of a live run
@@ -72,6 +72,7 @@ class GraphsPage(Page):
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.area.setAccessibleName("Graphs")
         self.area.setWidget(self.canvas)
+        self.canvas.ring = FocusRing(self.area.viewport())
         under = QWidget()
         self._under = QVBoxLayout(under)
         self._under.setContentsMargins(0, 0, 0, 0)
@@ -305,7 +306,7 @@ class Canvas(QWidget):
     def __init__(self, press: Callable[[QKeyEvent], bool]) -> None:
         super().__init__()
         self._press = press
-        self._ring = False
+        self.ring: FocusRing | None = None
         self.setProperty("kind", "page")
         self.setAccessibleName("Graphs: plus and minus zoom, arrows move, 0 shows the whole run")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -318,15 +319,9 @@ class Canvas(QWidget):
             super().keyPressEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        self._ring = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
-        self.update()
+        if self.ring is not None:
+            self.ring.show_for(event.reason())
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self._ring = False
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        if self._ring:
-            painter = QPainter(self)
-            painter.setPen(QPen(Theme.current.color("focus"), 2))
-            painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 8, 8)
+        if self.ring is not None:
+            self.ring.hide()
