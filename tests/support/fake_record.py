@@ -67,6 +67,8 @@ class FakeRecord:
         threads: bool = False,
     ) -> None:
         self.clock, self._live, self._born = clock, live, clock()
+        self.all_series: tuple[str, ...] = SERIES
+        self.holes: tuple[tuple[float, float], ...] = ()  # of the series: nobody recorded then
         self.count = count
         self.made = MadeTasks(self._born, rate, seed)
         self.made.began -= float(self.made.sent(count - 1)) - self._born
@@ -163,15 +165,14 @@ class FakeRecord:
         return self._future("ids", (chosen, limit), find)
 
     def series_names(self) -> tuple[str, ...]:
-        return SERIES
+        return self.all_series
 
     def series(
         self, names: Sequence[str], since: float, until: float, buckets: int
     ) -> Future[Mapping[str, Band]]:
         def read() -> dict[str, Band]:
-            return {
-                name: band_of(name, self.span(), since, until, buckets) for name in names if name in SERIES
-            }
+            known = [name for name in names if name in self.all_series]
+            return {name: band_of(name, self.span(), since, until, buckets, self.holes) for name in known}
 
         return self._future("series", (tuple(names), since, until, buckets), read)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,14 +29,22 @@ SERIES = (
 )
 
 
-def band_of(name: str, span: tuple[float, float], since: float, until: float, buckets: int) -> Band:
-    """A series over a span, known only within the run's own `span`."""
+def band_of(
+    name: str,
+    span: tuple[float, float],
+    since: float,
+    until: float,
+    buckets: int,
+    holes: Sequence[tuple[float, float]] = (),
+) -> Band:
+    """A series over a span, known only within the run's own `span`, and not within `holes`."""
     edges = np.linspace(since, until, buckets + 1)
     wide = max(1, math.ceil((until - since) / buckets / 0.5))  # samples in a bucket
     t = edges[:-1, None] + (edges[1] - edges[0]) * np.arange(wide) / wide
     values = _wave(name, t)
     began, now = span
-    values[(t < began) | (t > now)] = np.nan
+    for first, last in ((-np.inf, began), *holes, (now, np.inf)):
+        values[(t > first) & (t < last)] = np.nan
     empty = np.isnan(values).all(axis=1)
     full = np.where(np.isnan(values), -np.inf, values), np.where(np.isnan(values), np.inf, values)
     high, low = np.where(empty, np.nan, full[0].max(1)), np.where(empty, np.nan, full[1].min(1))
@@ -46,7 +55,9 @@ def band_of(name: str, span: tuple[float, float], since: float, until: float, bu
 def _wave(name: str, t: Array) -> Array:
     """A believable value of any series at any moment, with a spike now and then."""
     kind, _, service = name.partition(":")
-    index = (WORKERS.index(service) if service in WORKERS else 7) + len(kind) % 3
+    number = service.rpartition("-")[2]
+    index = WORKERS.index(service) if service in WORKERS else 7 + int(number) if number.isdigit() else 7
+    index += len(kind) % 3
     wave = 0.5 + 0.5 * np.sin(t / (23 + 5 * index) + index)
     noise = 0.5 + 0.5 * np.sin(t * 7.3 + index * 1.7) * np.cos(t * 3.1)
     spike = (np.floor(t * 2) % TWICE_EVERY == 500) * 3.0

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from desktop.engine.api import DeskError, Light, Mark, MarkKind, StackSnapshot, StackState, State
+from desktop.engine.api import (
+    DeskError,
+    Light,
+    Mark,
+    MarkKind,
+    QueueSnapshot,
+    StackSnapshot,
+    StackState,
+    State,
+)
 
 ADDRESS = "broker.production.shop.example:6379/0"
 MUTE = "reports@shop-prod-4"
@@ -32,17 +42,27 @@ def attached(snapshot: StackSnapshot) -> StackSnapshot:
         spec = replace(worker.spec, name=node)
         told = {"node": node, "command": "", "processes": (), "mute": node == MUTE}
         workers.append(replace(worker, service=service, spec=spec, **told))
+    nodes = {worker.name: told.name for worker, told in zip(snapshot.workers, workers, strict=False)}
+    queues = tuple(_of_nodes(queue, nodes) for queue in snapshot.queues)
     gap = Mark(snapshot.t - 75, MarkKind.GAP, "broker", "the broker cut us off, because we read too slowly")
     return replace(
         snapshot,
         state=StackState.TROUBLED,
         spec=replace(snapshot.spec, name=ADDRESS, workers=tuple(w.spec for w in workers)),
         workers=tuple(workers),
+        queues=queues,
         web=None,
         attached=ADDRESS,
         gaps=GAPS,
         marks=(*snapshot.marks, gap),
     )
+
+
+def _of_nodes(queue: QueueSnapshot, nodes: Mapping[str, str]) -> QueueSnapshot:
+    """A queue whose workers have the names of the attached ones; of the others nothing is known."""
+    held = tuple(replace(one, worker=nodes[one.worker]) for one in queue.held if one.worker in nodes)
+    consumers = tuple(nodes[name] for name in queue.consumers if name in nodes)
+    return replace(queue, held=held, consumers=consumers)
 
 
 def dialog(window: Any) -> object:

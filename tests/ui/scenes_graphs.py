@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from PySide6.QtCore import Qt
+
 from desktop.engine.api import Mark, MarkKind
 from tests.support.fake_record import FakeRecord
 
@@ -12,9 +14,12 @@ COUNT = 160_000
 Act = Callable[[Any], object]
 
 
-def shown(window: Any, now: float, live: bool = True) -> FakeRecord:
-    """Give the window's desk a record of more than an hour, and let the page see it."""
-    record = FakeRecord(COUNT, live=live, clock=lambda: now)
+WORKERS = tuple(f"worker-{n}" for n in range(1, 13))
+
+
+def shown(window: Any, now: float, live: bool = True, record: FakeRecord | None = None) -> FakeRecord:
+    """Give the window's desk a record, of more than an hour unless told, and let the page see it."""
+    record = record or FakeRecord(COUNT, live=live, clock=lambda: now)
     window.bridge.desk.shown = record
     window.page.show_snapshot(window.bridge.snapshot)
     return record
@@ -60,5 +65,47 @@ def drawn(now: float) -> Act:
         record = shown(window, now, live=False)
         last = record.span()[1]
         window.page.axis.select((last - 1500, last - 900))
+
+    return act
+
+
+def young(now: float) -> Act:
+    """A run that began four seconds ago."""
+    return lambda window: shown(window, now, record=FakeRecord(160, live=True, clock=lambda: now))
+
+
+def gappy(now: float) -> Act:
+    """A run of ten minutes, in which nothing was recorded for a while, four times."""
+
+    def act(window: Any) -> None:
+        record = FakeRecord(24_000, clock=lambda: now)
+        last = record.span()[1]
+        record.holes = tuple(
+            (last - ago, last - ago + long) for ago, long in ((500, 90), (300, 4), (290, 60), (40, 38))
+        )
+        shown(window, now, record=record)
+
+    return act
+
+
+def twelve(now: float) -> Act:
+    """Twelve workers in each panel."""
+
+    def act(window: Any) -> None:
+        record = FakeRecord(COUNT, live=True, clock=lambda: now)
+        kinds = ("cpu", "memory", "size", "busy", "min", "max")
+        record.all_series += tuple(f"{kind}:{worker}" for kind in kinds for worker in WORKERS)
+        shown(window, now, record=record)
+        window.page.axis.show(now - 120.0, now)
+
+    return act
+
+
+def focused(now: float) -> Act:
+    """The keyboard is on the charts."""
+
+    def act(window: Any) -> None:
+        shown(window, now)
+        window.page.canvas.setFocus(Qt.FocusReason.TabFocusReason)
 
     return act

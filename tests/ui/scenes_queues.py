@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from PySide6.QtCore import Qt
+
 from desktop.engine.api import Balance, Held, QueueSnapshot, StackSnapshot, WorkerSnapshot
 from tests.support.fake_queues import balance_of, messages_of, stranded
 
@@ -83,3 +85,9 @@ def below(window: Any) -> None:
     """The end of the chosen queue's details."""
     bar = window.page.detail.verticalScrollBar()
     bar.setValue(bar.maximum())
+
+
+def focused(window: Any) -> None:
+    """The keyboard is on the list of queues."""
+    rows = window.page.list.rows
+    rows[window.page.list.current].setFocus(Qt.FocusReason.TabFocusReason)
