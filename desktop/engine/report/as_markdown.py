@@ -22,7 +22,7 @@ _SHOWN = 120  # characters of a line
 _SPARKS = " ▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
 _SIGNS = {"good": "✅", "warn": "⚠️", "bad": "❌", "idle": ""}
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#|~@&!])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~@&])")
 
 
 def markdown(reports: Sequence[Report]) -> str:
@@ -157,7 +157,7 @@ def _ids(what: str, ids: Sequence[str], count: int | None = None) -> list[str]:
     inside = _block("\n".join(shown))
     if count > len(shown):
         inside += ["", f"The first {len(shown)} of {count:,}; the other formats have all of them."]
-    return _folded(f"{words.plural(count, 'task')} that {what}", inside)
+    return _folded(f"Tasks that {what}: {count:,}", inside)
 
 
 def _stories(report: Report) -> Iterator[str]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from desktop.engine.api import TaskDetail
 from desktop.engine.report import words
 from desktop.engine.report.model import Story
-from desktop.engine.report.plot import Tick
+from desktop.engine.report.plot import Tick, chips
 from desktop.engine.report.story import AFTER, BEFORE, moments_of, sent_at
 
 _LANES = 24
@@ -64,6 +64,7 @@ class Lanes:
     lanes: tuple[Lane, ...]
     falls: tuple[Fall, ...]
     ticks: tuple[Tick, ...]
+    chips: tuple[Tick, ...]  # the faults' numbers
     breaks: tuple[Tick, ...]  # where time is drawn shorter, and how long that was
     left_out: int = 0
 
@@ -131,12 +132,14 @@ def lanes_of(story: Story) -> Lanes:
     _add_bars(lanes, task, axis, last)
     found = [Lane(label, tuple(lane.bars), tuple(lane.pins)) for label, lane in lanes.items()]
     found = [lane for lane in found if lane.bars or lane.pins]
+    falls = _falls(story, axis)
     return Lanes(
-        tuple(found[:_LANES]),
-        _falls(story, axis),
-        _ticks(moments, axis, story.zero),
-        _breaks(axis),
-        max(len(found) - _LANES, 0),
+        lanes=tuple(found[:_LANES]),
+        falls=falls,
+        ticks=_ticks(moments, axis, story.zero),
+        chips=chips((fall.left, fall.number) for fall in falls),
+        breaks=_breaks(axis),
+        left_out=max(len(found) - _LANES, 0),
     )
 
 

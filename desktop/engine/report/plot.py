@@ -7,7 +7,7 @@ beside it in the page, at the shares of its width and height that are given here
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -131,19 +131,27 @@ class Axis:
 
     def numbers(self, faults: Sequence[FaultRecord]) -> tuple[Tick, ...]:
         """The faults' numbers over the graphs; those that are too near to each other share one label."""
-        landed = [(self.share(fault.landed_at), fault.id) for fault in faults if fault.landed_at is not None]
-        groups: list[list[tuple[float, int]]] = []
-        for place in sorted(landed):
-            if groups and place[0] - groups[-1][0][0] < _NEAR:
-                groups[-1].append(place)
-            else:
-                groups.append([place])
-        return tuple(Tick(round(group[0][0], 2), _span([number for _, number in group])) for group in groups)
+        return chips(
+            (self.share(fault.landed_at), fault.id) for fault in faults if fault.landed_at is not None
+        )
+
+
+def chips(places: Iterable[tuple[float, int]]) -> tuple[Tick, ...]:
+    """Numbers of faults at shares of a width; those that are too near to each other share one label."""
+    groups: list[list[tuple[float, int]]] = []
+    for place in sorted(places):
+        if groups and place[0] - groups[-1][0][0] < _NEAR:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return tuple(Tick(round(group[0][0], 2), _span([number for _, number in group])) for group in groups)
 
 
 def _span(numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return str(numbers[0])
+    if len(numbers) == 2 and numbers[1] != numbers[0] + 1:
+        return f"{numbers[0]}, {numbers[1]}"
     runs = numbers == list(range(numbers[0], numbers[-1] + 1))
     return f"{numbers[0]}–{numbers[-1]}" if runs else f"{numbers[0]} +{len(numbers) - 1}"
 

@@ -55,8 +55,12 @@ def _near(task: TaskDetail, faults: Sequence[FaultRecord]) -> tuple[FaultRecord,
 
 
 def moments_of(task: TaskDetail) -> list[float]:
-    """Every moment at which something happened to a task; not the one when it was found to be lost."""
-    ended = task.row.ended if task.row.state is not TaskState.LOST else None
+    """Every moment at which something happened to a task.
+
+    That at which it was found to be lost is one only where no worker had it: else the lost run says more.
+    """
+    cut_off = task.row.state is TaskState.LOST and task.attempts
+    ended = None if cut_off else task.row.ended
     known: list[float | None] = [sent_at(task), task.row.received, ended]
     known += [delivery.t for delivery in task.deliveries]
     known += [moment for attempt in task.attempts for moment in (attempt.started, attempt.ended)]
