@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from desktop.engine.api import Account
+from desktop.engine.api import Account, Balance
 from desktop.engine.verdict.account import account_of
 from tests.support.told_run import BEGAN, ToldRun, id_of
 
@@ -357,3 +357,15 @@ def test_a_task_of_which_nobody_knows_whether_it_was_sent_is_a_gap() -> None:
         (gap,) = found.gaps
         assert id_of("perhaps") in gap
         assert id_of("task 0") not in gap
+
+
+def test_what_is_missing_from_a_queue_that_is_too_long_is_a_gap() -> None:
+    run = told([(0, 1.0)])
+    run.balance = Balance(submitted=30_000, waiting=29_997, ended=1, copies=1)
+    with accounted(run) as found:
+        (gap,) = found.gaps
+        assert gap.startswith("The broker holds 3 messages fewer")
+        assert found.copies == 1
+    run.balance = Balance(submitted=30_000, waiting=30_000, ended=1, copies=1)
+    with accounted(run) as found:
+        assert found.gaps == ()

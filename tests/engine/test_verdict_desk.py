@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from desktop.engine.api import (
+    DeskError,
     DrillSpec,
     Expect,
     FaultKind,
+    FaultRecord,
     FaultSpec,
+    FaultState,
     Finding,
     Pick,
     PlannedFault,
@@ -25,6 +28,7 @@ from desktop.engine.verdict.account import account_of
 from desktop.engine.verdict.judge import judge
 from desktop.engine.verdict.recovery import recovery_of
 from desktop.engine.verdict.settled import settled_record
+from tests.support.told_run import BEGAN, ToldRun, id_of
 from tests.support.waiting import eventually
 
 STACK = """
@@ -102,3 +106,31 @@ def test_a_killed_worker_is_accounted_for(desk: LocalDesk) -> None:
     folder = record.info.folder
     desk.stop().result(60)
     assert desk.account(folder).result(30).lost == account.lost
+
+
+def test_the_faults_of_an_opened_run_are_judged_and_nothing_is_written(
+    desk: LocalDesk, desk_home: Path, tmp_path: Path
+) -> None:
+    run = ToldRun()
+    run.sent("a", "b")
+    run.received("a", 1.0, "w1")
+    run.started("a", 1.1, "w1")
+    run.died("w1", 10.0)
+    run.ran("b", 12.0, "w2")
+    spec, landed = FaultSpec(FaultKind.KILL_WORKER), BEGAN + 9.9
+    run.faults.append(FaultRecord(1, spec, FaultState.OVER, landed, ("w1",), landed_at=landed))
+    folder = tmp_path / "run"
+    run.record(folder).close()
+    kept = (folder / "faults.jsonl").read_bytes()
+    desk.open_run(folder).result(30)
+    assert [fault.outcome for fault in desk.snapshot().faults] == [None]
+    assert desk.judge_faults().result(10) == "1 fault judged; all as was said."
+    (fault,) = desk.snapshot().faults
+    assert fault.outcome is not None
+    assert fault.outcome.lost == desk.account().result(10).lost == (id_of("a"),)
+    assert (folder / "faults.jsonl").read_bytes() == kept
+
+
+def test_without_a_record_there_is_no_account(desk: LocalDesk) -> None:
+    with pytest.raises(DeskError, match="Nothing is recorded yet"):
+        desk.account().result(10)

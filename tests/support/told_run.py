@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from desktop.engine.api import FaultRecord, Mark
+from desktop.engine.api import Balance, FaultRecord, Mark
 from desktop.engine.faults.kept import append_record
 from desktop.engine.ledger.account import Account
 from desktop.engine.ledger.lines import Line, Source
 from desktop.engine.ledger.settle import Settler
 from desktop.engine.messages.look import View
+from desktop.engine.record.moment import MOMENT
 from desktop.engine.record.reading.reader import RunReader
 from desktop.engine.record.recording import ACCOUNT
 from desktop.engine.record.writing.store import Store
@@ -47,6 +48,7 @@ class ToldRun:
     marks: list[Mark] = field(default_factory=list)
     faults: list[FaultRecord] = field(default_factory=list)
     gaps: tuple[str, ...] = ()
+    balance: Balance | None = None  # the sum as it was told last
 
     def tell(self, kind: str, t: float, source: Source, **fields: Any) -> None:
         self.lines.append(Line(source, {"k": kind, "t": BEGAN + t, **fields}))
@@ -124,6 +126,8 @@ class ToldRun:
         store.put(ACCOUNT, account.saved())
         if self.gaps:
             store.put("gaps", list(self.gaps))
+        if self.balance is not None:
+            store.put(MOMENT, {"balance": asdict(self.balance), "queues": {}})
         for mark in self.marks:
             store.mark(mark)
         store.commit({})

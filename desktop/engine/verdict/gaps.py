@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desktop.engine.api import RunInfo
+from desktop.engine.ledger.settle import LISTED
+from desktop.engine.record.moment import MOMENT, balance_of
+from desktop.engine.supervise.outcome import plural
 from desktop.engine.verdict.reading import meta_of
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ def gaps_of(hand: Hand, info: RunInfo) -> tuple[str, ...]:
     """What the record was told to have missed, and what the ledger beside it shows to be missing."""
     told = meta_of(hand, "gaps")
     found = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
-    return (*found, *_of_files(hand, info), *_of_senders(hand))
+    return (*found, *_of_files(hand, info), *_of_senders(hand), *_of_the_sum(hand))
 
 
 def _of_files(hand: Hand, info: RunInfo) -> Iterator[str]:
@@ -64,6 +67,18 @@ def _of_senders(hand: Hand) -> Iterator[str]:
         yield (
             f"{_named(sorted(unsure), 'task')} was handed over as the connection broke: whether it reached "
             "the broker is not known."
+        )
+
+
+def _of_the_sum(hand: Hand) -> Iterator[str]:
+    """A queue too long to be listed: which of its tasks are missing cannot be told (`ledger.settle`)."""
+    balance = balance_of(meta_of(hand, MOMENT))
+    if balance is not None and balance.exact and balance.waiting > LISTED and balance.difference:
+        missing = abs(balance.difference)
+        how = "fewer" if balance.difference > 0 else "more"
+        yield (
+            f"The broker holds {plural(missing, 'message')} {how} than the ledger knows, in queues too long "
+            "to say which."
         )
 
 
