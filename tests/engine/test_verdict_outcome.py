@@ -274,6 +274,20 @@ def test_a_flushed_broker_loses_what_waited_and_runs_what_was_held(judged: Judge
     assert found.settled
 
 
+def test_of_several_faults_of_the_broker_the_first_that_destroys_lost_what_waited(judged: Judged) -> None:
+    run = ToldRun()
+    run.sent("early")
+    run.sent("late", t=AT + 12)
+    found = judged.all(
+        run,
+        fault(FaultKind.FREEZE_BROKER),
+        fault(FaultKind.KILL_BROKER, at=AT + 10, number=2),
+        fault(FaultKind.FLUSH_BROKER, at=AT + 20, number=3),
+    )
+    assert [outcome.lost for outcome in found] == [(), ids("early"), ids("late")]
+    assert all(outcome.settled for outcome in found)
+
+
 def test_tasks_that_still_wait_after_a_brokers_fault_are_not_settled(judged: Judged) -> None:
     run = ToldRun()
     run.sent("a", "b", "done")

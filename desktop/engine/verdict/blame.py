@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from desktop.engine.api import FaultKind, TaskState
+from desktop.engine.api import TaskState
 from desktop.engine.ledger.records import CUT, Attempt, Receipt, Task
-from desktop.engine.verdict.reach import Grip, run_of
+from desktop.engine.verdict.reach import DESTROYS, Grip, run_of
 
-# Those after which the broker may know messages no more.
-_DESTROYS = frozenset({FaultKind.KILL_BROKER, FaultKind.STOP_BROKER, FaultKind.FLUSH_BROKER})
 # How long after its worker's death the broker may have been looked into until a task counts as lost.
 _TOLD_LATE = 5.0  # seconds
 
@@ -79,7 +77,7 @@ def _who_lost(task: Task, grips: list[Grip]) -> Grip:
     """Its run was cut; else the broker lost its message; else whoever was the first to reach it last."""
     run = max(task.attempts, key=lambda one: one.started, default=None)
     heard = max((receipt.t for receipt in task.receipts), default=0.0)
-    destroyers = [grip for grip in grips if grip.reach.fault.spec.kind in _DESTROYS]
+    destroyers = [grip for grip in grips if grip.reach.fault.spec.kind in DESTROYS]
     if run is not None and run.started >= heard:
         cutter = _last(_on(grips, run))
         ended = run.ended if run.ended is not None else run.started

@@ -76,12 +76,18 @@ def _outcomes(reading: Reading, hand: Hand, faults: Sequence[FaultRecord]) -> Ma
         if not task.over:
             for fault in {grip.reach.fault.id for grip in grips}:
                 still[fault] += 1
-    return {fault.id: _outcome(fault, done[fault.id], still[fault.id]) for fault in faults}
+    return {
+        fault.id: _outcome(fault, done[fault.id], some.gone.get(fault.id, ()), still[fault.id])
+        for fault in faults
+    }
 
 
-def _outcome(fault: FaultRecord, done: Sequence[tuple[Task, list[Harm]]], still: int) -> Outcome:
-    """Each task counts once: as the worst that befell it."""
+def _outcome(
+    fault: FaultRecord, done: Sequence[tuple[Task, list[Harm]]], gone: Sequence[str], still: int
+) -> Outcome:
+    """Each task counts once: as the worst that befell it. `gone` are lost too."""
     ids: dict[str, list[str]] = {name: [] for name in _WORDS}
+    ids["lost"] += gone
     back_at: list[float] = []
     for task, some in done:
         worst = next(name for name in _WORDS if any(harm.what == name for harm in some))

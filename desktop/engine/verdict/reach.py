@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,13 +15,15 @@ from desktop.engine.ledger.records import CUT, Attempt, Receipt, Task
 from desktop.engine.record.reading.filters import began
 from desktop.engine.record.reading.table import Mask, Table
 from desktop.engine.record.schema import CODES, OVER
-from desktop.engine.verdict.reading import Death, deaths_of, tasks_of
+from desktop.engine.verdict.reading import Death, deaths_of, ids_of, tasks_of
 
 if TYPE_CHECKING:
     from desktop.engine.record.reading.jobs import Hand
     from desktop.engine.record.reading.questions import Reading
 
 BROKER = "broker"
+# Faults after which the broker may know messages no more.
+DESTROYS = frozenset({FaultKind.KILL_BROKER, FaultKind.STOP_BROKER, FaultKind.FLUSH_BROKER})
 _PROCESS = frozenset({FaultKind.KILL_PROCESS, FaultKind.FREEZE_PROCESS})
 Numbers = NDArray[np.int64]  # of tasks, from 1
 
@@ -129,28 +132,43 @@ class Reached:
 
     tasks: list[Task]
     waiting: Mapping[int, int]  # id of a fault → tasks that nobody had and that are not over yet
+    gone: Mapping[int, tuple[str, ...]]  # … → tasks that nobody had taken, whose message it lost
     deaths: Mapping[tuple[str, int], Death]
 
 
 def reached(reading: Reading, hand: Hand, reaches: list[Reach]) -> Reached:
-    """The tasks to look at one by one. The mass that nothing befell is left out."""
+    """The tasks to look at one by one. The mass that nothing befell, or all the same, is left out."""
     wide = [reach for reach in reaches if reach.everything]
     several = _delivered_often(hand) if wide else np.empty(0, np.int64)
     with reading.table(hand) as table:
         rows = np.zeros(table.rows, np.bool_)
         dull = _dull(table, several) if wide else rows
         lost = table.flat("state") == CODES[TaskState.LOST]
+        untaken = lost & ~_taken(table, math.inf)
         for reach in reaches:
             taken = _alive(table, reach) & _taken(table, reach.at)
             rows |= taken & ~dull if reach.everything else taken
             if reach.everything:
-                rows |= _alive(table, reach) & lost
+                rows |= _alive(table, reach) & lost & ~untaken
         over = (table.flat("flags") & np.uint8(OVER)) != 0
         waiting = {
             reach.fault.id: int(np.count_nonzero(_alive(table, reach) & ~over & ~rows)) for reach in wide
         }
+        gone = _gone(table, wide, untaken)
         wanted = (np.flatnonzero(rows) + 1).tolist()
-    return Reached(tasks_of(hand, wanted), waiting, deaths_of(hand))
+    missing = {fault: ids_of(hand, numbers) for fault, numbers in gone.items()}
+    return Reached(tasks_of(hand, wanted), waiting, missing, deaths_of(hand))
+
+
+def _gone(table: Table, wide: list[Reach], untaken: Mask) -> Mapping[int, list[int]]:
+    """Messages that vanished from their queues, by who lost them: the first that could, else the first."""
+    found = {}
+    left = untaken.copy()
+    for reach in sorted(wide, key=lambda one: (one.fault.spec.kind not in DESTROYS, one.at)):
+        mine = left & _alive(table, reach)
+        left &= ~mine
+        found[reach.fault.id] = (np.flatnonzero(mine) + 1).tolist()
+    return found
 
 
 def _delivered_often(hand: Hand) -> Numbers:

@@ -96,7 +96,7 @@ def _tasks(hand: Hand, wanted: str) -> Iterable[Task]:
             words[name],
             sent=sent,
             received=received,
-            error=text(error),
+            error=None if error is None else text(error),
             over=bool(flags & OVER),
             twice=bool(flags & TWICE),
             place=STATES[state] if state < len(STATES) else TaskState.UNKNOWN,
@@ -115,7 +115,10 @@ def _add_attempts(hand: Hand, wanted: str, tasks: Mapping[int, Task]) -> None:
         task = tasks[row >> ATTEMPT_BITS]
         attempt = Attempt(task.id, task.name, words[worker], start, pid, started, retries or 0, ended)
         attempt.state, attempt.requeued, attempt.received = words[state], bool(requeued), received
-        attempt.error, attempt.traceback, attempt.row = text(error), text(trace), row
+        attempt.row = row
+        if error is not None:
+            attempt.error = text(error)
+            attempt.traceback = None if trace is None else text(trace)
         task.attempts.append(attempt)
 
 
