@@ -1,4 +1,4 @@
-"""What faults are said to do: every kind on every pool with early and late acks, and each rule in its place."""
+"""What faults are said to do: every kind on every pool, with early and late acks, and each rule in place."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_tasks_that_move_make_ranges() -> None:
     assert fast.lost.least == 0
     assert fast.lost.most >= 2
     assert "ranges" in " ".join(fast.sentences)
-    young = said(moment(worker(since=NOW - 0.05), waiting=0), K.KILL_WORKER)
+    young = said(moment(worker(since=NOW - 0.05, reserved=0), waiting=0), K.KILL_WORKER)
     assert young.lost == Count(0, 2), "nobody knows how long they take"
     slow = said(moment(worker(), per_second=0.5), K.KILL_WORKER)
     assert slow.lost == Count(2, 2), "what ends is replaced at once by what waits"

@@ -66,6 +66,14 @@ _CANCELLED: Law = (
         "measured: 2 of 2 on prefork, after the visibility timeout (broker away) or at once (clients cut)",
     ),
 )
+_CANCELLED_GREEN: Law = (
+    Fate.MAYBE_LOST,
+    new_rule(
+        "disconnected/cancelled/greenlets",
+        "Of greenlets it cuts off those that have not ended when one of them notices the loss.",
+        "measured, gevent, broker without persistence: 1 of 3 REVOKED and lost; with append-only 0 of 3",
+    ),
+)
 _FORGOTTEN: Law = (
     Fate.GONE,
     new_rule(
@@ -224,7 +232,10 @@ def laws_of(pool: Pool, settings: Settings, loss: Loss) -> Laws:
     """What becomes of what a worker of that pool runs and holds when it loses its connection so."""
     runs, held = (_LATE if settings.late else _EARLY)[loss.broker][pool]
     away = loss.broker is not Broker.LIVES
-    if settings.late and settings.cancel_on_loss and pool is Pool.PREFORK:
+    cancels = settings.late and settings.cancel_on_loss
+    if cancels and pool in _GREENLETS and loss.broker is Broker.FORGETS:
+        return _CANCELLED_GREEN, _CANCELLED_GREEN
+    if cancels and pool is Pool.PREFORK:
         gone = loss.broker is Broker.FORGETS or (away and loss.results)
         again = _CANCELLED if away else (Fate.AGAIN, _CANCELLED[1])
         return (_CANCELLED_LOST if gone else again), held

@@ -138,7 +138,7 @@ def _fill(draft: Draft) -> None:
         takers += 1
         draft.rule(rules.FILL_HELD)
         draft.quietly((Fate.MAYBE_BACK, rules.FILL_HELD), "reserved", Count(0, reach.held.most))
-        draft.quietly((Fate.MAYBE_AGAIN, rules.FILL_HELD), "running", Count(0, reach.held.most))
+        draft.quietly((Fate.MAYBE_AGAIN, rules.FILL_HELD), "running", _all_of(reach))
         if situation.results:
             draft.quietly((Fate.MAYBE_FAILS, rules.FILL_HELD), "running", _all_of(reach))
         who = amounts(Count(), reach.reserved, reach.scheduled)
