@@ -26,6 +26,7 @@ from desktop.engine.api import (
 )
 from desktop.engine.desk import LocalDesk
 from desktop.engine.faults.kept import read_faults
+from desktop.engine.faults.life import Faults
 from desktop.engine.messages.link import Link
 from desktop.engine.observe.proc import is_frozen
 from desktop.engine.stack.parse import parse_stack
@@ -62,8 +63,16 @@ class Lab:
     def __init__(self) -> None:
         self.desk = LocalDesk(parse_stack(STACK))
 
-    def inject(self, kind: FaultKind, target: Target = Target(), **more: object) -> FaultRecord:  # noqa: B008
-        number = self.desk.inject(FaultSpec(kind, target, **more)).result(60)  # type: ignore[arg-type]
+    def inject(
+        self,
+        kind: FaultKind,
+        target: Target = Target(),  # noqa: B008
+        *,
+        by_drill: bool = False,
+        **more: object,
+    ) -> FaultRecord:
+        spec = FaultSpec(kind, target, **more)  # type: ignore[arg-type]
+        number = self.desk.inject(spec, by_drill=by_drill).result(60)
         record = self.record(number)
         assert record.landed
         assert record.forecast is not None
@@ -263,9 +272,28 @@ def test_the_broker_and_what_it_holds_are_broken_and_mended(lab: Lab) -> None:
     assert len(started) == 2
 
 
-def test_what_is_under_way_ends_with_a_desk_that_is_closed(lab: Lab) -> None:
+def test_what_is_under_way_ends_with_its_panel(lab: Lab) -> None:
     lab.desk.start().result(60)
-    frozen = lab.inject(K.FREEZE_WORKER, Target(Pick.ALL), seconds=0)
+
+    # What a panel that crashed left frozen goes on when its run is taken over.
+    left = lab.inject(K.FREEZE_WORKER, W1, seconds=0, by_drill=True)
+    assert left.by_drill
+    run = lab.desk._running()
+    later = Faults(
+        run.live,
+        submit=run.loads.submit,
+        draw=lab.desk.snapshot,
+        foresee=lab.desk._foresee,
+        changed=lambda: None,
+    )
+    later.take_over()
+    later.close()
+    assert not is_frozen(left.pids[0])
+    (told,) = later.records()
+    assert (told.state, "crashed, and what was frozen goes on" in told.text) == (FaultState.OVER, True)
+
+    # What is under way when everything is killed is over with it.
+    frozen = lab.inject(K.FREEZE_WORKER, W2, seconds=0)
     lab.desk.close()
     assert not any(runs(pid) for pid in frozen.pids)
     assert lab.record(frozen.id).state is FaultState.OVER

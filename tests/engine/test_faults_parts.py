@@ -272,7 +272,7 @@ records = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(records, max_size=6))
 def test_what_is_kept_is_read_again(
     tmp_path_factory: pytest.TempPathFactory, written: list[FaultRecord]

@@ -118,6 +118,11 @@ class ControlClient:
             "socket_timeout": 2.0,
             "socket_connect_timeout": 1.0,
             **self._options,
+            # Who asks goes on by itself: kombu would sleep for 2 s before it tries to connect again, also
+            # while we want to end.
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0,
             "client_name": "celery-desk-control",  # in the broker's list of clients, ours are told by it
         }
         return self._make_connection(self._url, transport_options=options, connect_timeout=1.0)
