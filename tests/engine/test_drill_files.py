@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -324,8 +325,8 @@ _VALID = [WHOLE, *(path.read_text("utf-8") for path in sorted(shipped_folder().g
 
 
 @st.composite
-def _mutated(draw: Callable[..., str]) -> str:
-    lines = draw(st.sampled_from(_VALID)).split("\n")
+def _mutated(draw: Callable[..., Any]) -> str:
+    lines: list[str] = draw(st.sampled_from(_VALID)).split("\n")
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(lines) - 1))
         change = draw(st.sampled_from(["out", "new", "twice", "cut"]))

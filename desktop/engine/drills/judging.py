@@ -6,7 +6,7 @@ import dataclasses
 import time
 
 from desktop.engine.api import Account, DeskError, FaultRecord, Finding, Recovery, Verdict
-from desktop.engine.drills.round import DrillDesk, Found
+from desktop.engine.drills.found import DrillDesk, Found
 from desktop.engine.stack.secrets import without_secrets
 from desktop.engine.supervise.outcome import duration
 from desktop.engine.verdict.account import account_of
@@ -31,7 +31,7 @@ def judge_round(desk: DrillDesk, found: Found) -> Verdict:
         recovery,
         faults,
         rested=found.rest_at is not None and not troubles,
-        why_not=troubles[0] if troubles else "",
+        why_not=found.moving,
         halted=found.halted,
         seed=found.seed,
         began=found.began,
@@ -41,9 +41,17 @@ def judge_round(desk: DrillDesk, found: Found) -> Verdict:
         settled_after=_between(found.load_ended, found.rest_at),
         judged_in=_between(found.rest_at, ended),
     )
-    if troubles and not found.halted and not account.submitted:
-        verdict = dataclasses.replace(verdict, reason=troubles[0])  # why there is nothing to judge
+    if troubles and _undecided(verdict, found):
+        verdict = dataclasses.replace(verdict, reason=troubles[0])
     return _kept(found, _with_hope(verdict, found, ended))
+
+
+def _undecided(verdict: Verdict, found: Found) -> bool:
+    """UNKNOWN, and what went wrong with the drill itself tells more than the judge can know."""
+    if verdict.verdict is not Finding.UNKNOWN or found.halted or found.moving:
+        return False
+    planned = sum(fault.times for fault in found.drill.faults)
+    return not verdict.account.submitted or len(verdict.faults) >= planned
 
 
 def _with_hope(verdict: Verdict, found: Found, now: float) -> Verdict:

@@ -59,10 +59,10 @@ class Rest:
 
     def given_up(self, look: Look) -> str:
         """At the limit: why the stack is not at rest; "" when what is left stands still."""
-        moving = [reason for reason in look.reasons if not reason.stays]
-        if moving:
-            return moving[0].text
-        return "" if time.time() - self._same_since >= STILL else "tasks still move"
+        stays = all(reason.stays for reason in look.reasons)
+        if stays and time.time() - self._same_since >= STILL:
+            return ""
+        return look.text if look.reasons else "tasks still move"
 
 
 def _signature(moment: StackSnapshot, loads: Sequence[LoadSnapshot]) -> object:
@@ -88,12 +88,14 @@ def _reasons(
             yield Reason(f"{fault.spec.kind} is under way")
     yield from _services(moment)
     balance = moment.balance
+    if balance is not None:
+        yield from _places(moment, balance, deadline)
     if balance is None or not balance.exact:
         yield Reason("the broker is being looked into")
     elif balance.submitted < sent_before + sum(load.sent for load in loads):
         yield Reason("the record is being written")
-    else:
-        yield from _places(moment, balance, deadline)
+    elif balance.difference:
+        yield Reason(f"the sum of all places is off by {balance.difference}")
 
 
 def _services(moment: StackSnapshot) -> Iterator[Reason]:
@@ -105,22 +107,26 @@ def _services(moment: StackSnapshot) -> Iterator[Reason]:
 
 def _places(moment: StackSnapshot, balance: Balance, deadline: float) -> Iterator[Reason]:
     if balance.active:
-        yield Reason(f"{plural(balance.active, 'task')} still run")
+        yield Reason(f"{plural(balance.active, 'task')} still {'runs' if balance.active == 1 else 'run'}")
     if balance.reserved:
-        yield Reason(f"{plural(balance.reserved, 'task')} are reserved", stays=True)
+        yield Reason(f"{plural(balance.reserved, 'task')} {_are(balance.reserved)} reserved", stays=True)
     if balance.scheduled:
-        yield Reason(f"{plural(balance.scheduled, 'task')} are scheduled", stays=True)
+        yield Reason(f"{plural(balance.scheduled, 'task')} {_are(balance.scheduled)} scheduled", stays=True)
     living = _consumed(moment)
     waiting = sum(queue.waiting for queue in moment.queues if queue.name in living)
     if waiting:
-        yield Reason(f"{plural(waiting, 'task')} wait in their queues", stays=True)
+        yield Reason(f"{plural(waiting, 'task')} {'waits' if waiting == 1 else 'wait'} to be run", stays=True)
     coming = _coming_back(moment, deadline) if balance.stranded else None
     if coming is not None:
         left = max(0.0, coming - moment.t)
         after = f"back in {duration(left)}" if left else "due to be delivered again"
-        yield Reason(f"{plural(balance.stranded, 'task')} are stranded, {after}", stays=True)
-    if balance.difference:
-        yield Reason(f"the sum of all places is off by {balance.difference}")
+        yield Reason(
+            f"{plural(balance.stranded, 'task')} {_are(balance.stranded)} stranded, {after}", stays=True
+        )
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _consumed(moment: StackSnapshot) -> frozenset[str]:

@@ -8,12 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from desktop.engine.api import (
-    Desk,
     DeskError,
     DrillSpec,
     FaultRecord,
@@ -23,11 +21,11 @@ from desktop.engine.api import (
     StackSnapshot,
     StackState,
     Stage,
-    State,
-    StopHow,
     Verdict,
 )
 from desktop.engine.drills.conditions import LOAD_OVER
+from desktop.engine.drills.ending import ended, put_back_up, stop_own
+from desktop.engine.drills.found import DrillDesk, Found, Judge
 from desktop.engine.drills.moments import now_due, plan
 from desktop.engine.drills.rest import Look, Rest, last_back
 from desktop.engine.supervise.outcome import duration, plural
@@ -35,43 +33,10 @@ from desktop.engine.supervise.outcome import duration, plural
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-POLL = 0.02  # seconds between two looks: a condition is met within two of them
-BACK_LIMIT = 30.0  # seconds in which what a fault took down must be up again
+POLL = 0.02  # seconds between two looks: a condition is seen within two of them
+_OPEN_LIMIT = 30.0
 _UNDO_LIMIT = 10.0
-_STOP_LIMIT = 12.0
 _INJECT_LIMIT = 30.0
-
-
-class DrillDesk(Desk, Protocol):
-    """A desk that can hold its own stack back while a drill uses another."""
-
-    def take_drill_stack(self, drill: DrillSpec) -> Future[str]:
-        """Make the drill's stack the desk's; its own, with all that is shown of it, is kept."""
-
-    def write_record(self) -> None:
-        """Wait until all that is known of the living run is in its record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a repeat leaves to be judged."""
-
-    drill: DrillSpec
-    seed: int
-    number: int
-    began: float
-    folder: Path | None
-    since: float | None  # only tasks sent from then on are the drill's; None: the whole run is its
-    faults: tuple[FaultRecord, ...]
-    rest_at: float | None  # None: it did not come to rest
-    load_ended: float | None
-    troubles: tuple[str, ...]  # sentences: why nothing can be said
-    halted: bool
-    back_at: float | None = None  # when the last of what is stranded comes back
-    events: tuple[ServiceEvent, ...] = ()  # what was heard of the services meanwhile
-
-
-Judge = Callable[[DrillDesk, Found], Verdict]
 
 
 class Halted(Exception):
@@ -88,7 +53,7 @@ class Round:
         seed: int,
         number: int,
         halted: threading.Event,
-        tell: Callable[[Stage, str, float], None],
+        tell: Callable[[Stage, str, float, tuple[FaultRecord, ...]], None],
         judge: Judge,
     ) -> None:
         self._desk = desk
@@ -96,7 +61,8 @@ class Round:
         self._seed = seed
         self._number = number
         self._halted = halted
-        self._tell = tell
+        self._told = tell
+        self._known_faults: tuple[FaultRecord, ...] = ()
         self._judge = judge
         self._own = drill.stack is not None
         self._before: StackSnapshot | None = None  # of the living stack
@@ -109,6 +75,7 @@ class Round:
         self._moved_at = time.time()
         self._progress: object = None
         self._troubles: list[str] = []
+        self._moving = ""
         self._under_way: dict[int, Future[int]] = {}
         self._rest = Rest()
         self._rest_at: float | None = None
@@ -142,6 +109,9 @@ class Round:
             self._tell(stage, "Stopping what it started", 0.95)
             self._stop()
 
+    def _tell(self, stage: Stage, doing: str, share: float) -> None:
+        self._told(stage, doing, share, self._known_faults)
+
     # waiting
 
     def _check(self) -> None:
@@ -173,7 +143,8 @@ class Round:
 
     def _faults(self, moment: StackSnapshot) -> tuple[FaultRecord, ...]:
         before = {fault.id for fault in self._before.faults} if self._before is not None else frozenset[int]()
-        return tuple(fault for fault in moment.faults if fault.id not in before)
+        self._known_faults = tuple(fault for fault in moment.faults if fault.id not in before)
+        return self._known_faults
 
     # start
 
@@ -181,14 +152,16 @@ class Round:
         self._check()
         self._tell(Stage.STARTING, "Starting the stack", 0.02)
         if self._own:
-            self._result(self._desk.take_drill_stack(self._drill))
+            # Not left in its middle: what puts the desk's own stack back must come after it.
+            self._desk.take_drill_stack(self._drill).result(_OPEN_LIMIT)
             self._check()
             started = self._desk.start()
             self._was_started = True
             self._result(started)
         moment = self._moment()
         self._folder = moment.run_folder
-        self._wait(lambda: self._moment().balance is not None)
+        until = time.monotonic() + _OPEN_LIMIT
+        self._wait(lambda: self._moment().balance is not None or time.monotonic() > until)
         if not self._own:
             self._before = self._moment()
             balance = self._before.balance
@@ -200,7 +173,7 @@ class Round:
         self._tell(Stage.RUNNING, "Sending the workload", 0.1)
         for workload in self._drill.workloads:
             drawn = dataclasses.replace(workload, seed=workload.seed + self._seed)
-            self._loads.append(self._result(self._desk.submit(drawn)))
+            self._loads.append(self._desk.submit(drawn).result(_OPEN_LIMIT))
         dues = plan(self._drill, self._seed)
         done: frozenset[int] = frozenset()
         while True:
@@ -315,8 +288,7 @@ class Round:
     def _give_up(self, look: Look) -> None:
         why = self._rest.given_up(look)
         if why:
-            limit = duration(self._drill.limit)
-            self._troubles.append(f"The stack did not come to rest within {limit}: {why}.")
+            self._moving = f"after {duration(self._drill.limit)}, {why}"
         else:
             self._rest_at = time.time()
 
@@ -327,7 +299,7 @@ class Round:
         for load in self._loads:
             self._desk.cancel_load(load)
         for future in self._under_way.values():
-            _ended(future, _INJECT_LIMIT)
+            ended(future, _INJECT_LIMIT)
         self._under_way.clear()
         lasting = [
             self._desk.undo_fault(fault.id)
@@ -335,7 +307,7 @@ class Round:
             if fault.state is FaultState.UNDER_WAY
         ]
         for undone in lasting:
-            error = _ended(undone, _UNDO_LIMIT)
+            error = ended(undone, _UNDO_LIMIT)
             if error is not None:
                 self._troubles.append(f"A fault could not be undone: {error}")
 
@@ -354,6 +326,7 @@ class Round:
             rest_at=self._rest_at,
             load_ended=self._load_ended,
             troubles=tuple(self._troubles),
+            moving=self._moving,
             halted=self._was_halted,
             back_at=last_back(moment),
             events=tuple(self._events),
@@ -361,57 +334,9 @@ class Round:
 
     def _stop(self) -> None:
         if not self._own:
-            self._put_back_up()
+            if self._before is not None:
+                put_back_up(self._desk, self._before)
             return
-        error = None
-        if not self._was_halted and not self._halted.is_set():
-            stopped = self._desk.stop(StopHow.WARM)
-            until = time.monotonic() + _STOP_LIMIT
-            while not stopped.done() and time.monotonic() < until and not self._halted.is_set():
-                time.sleep(POLL)
-            if stopped.done():
-                return
-        error = _ended(self._desk.stop(StopHow.KILL), _STOP_LIMIT)
+        error = stop_own(self._desk, self._halted, warm=not self._was_halted)
         if error is not None:
-            self._troubles.append(f"The stack could not be stopped: {error}")
-
-    def _put_back_up(self) -> None:
-        """Start again what lived before the drill and does not now."""
-        if self._before is None:
-            return
-        before = [w.name for w in self._before.workers if w.service.pid is not None]
-        if self._before.broker is not None and self._before.broker.service.pid is not None:
-            before.insert(0, "broker")
-        until = time.monotonic() + BACK_LIMIT
-        while time.monotonic() < until:
-            moment = self._desk.snapshot()
-            down = [name for name in before if not _alive(moment, name)]
-            if moment.state in (StackState.STOPPED, StackState.STOPPING) or not down:
-                return
-            for name in down:
-                if _state(moment, name) not in (State.BACKING_OFF, State.STARTING):
-                    _ended(self._desk.start_service(name), 2.0)
-            time.sleep(0.1)
-
-
-def _state(moment: StackSnapshot, name: str) -> State | None:
-    if name == "broker":
-        return moment.broker.service.state if moment.broker is not None else None
-    worker = moment.worker(name)
-    return worker.service.state if worker is not None else None
-
-
-def _alive(moment: StackSnapshot, name: str) -> bool:
-    """Up again; a worker that somebody removed is not waited for."""
-    return _state(moment, name) in (None, State.READY, State.SILENT)
-
-
-def _ended(future: Future[T], limit: float) -> str | None:
-    """Wait for it, halted or not; why it failed, or None."""
-    try:
-        future.result(limit)
-    except TimeoutError:
-        return f"it did not end within {limit:g} s"
-    except Exception as error:
-        return str(error)
-    return None
+            log.error("the drill's stack could not be stopped: %s", error)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
-from desktop.engine.api import DrillSnapshot, DrillSpec, Stage, Verdict
-from desktop.engine.drills.round import DrillDesk, Judge, Round
+from desktop.engine.api import DrillSnapshot, DrillSpec, FaultRecord, Stage, Verdict
+from desktop.engine.drills.found import DrillDesk, Judge
+from desktop.engine.drills.round import Round
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,9 @@ class Runner:
         seed = self._shown_first_seed() + number - 1
         self._show(number=number, seed=seed, stage=Stage.PREPARING, faults=())
 
-        def tell(stage: Stage, doing: str, share: float) -> None:
+        def tell(stage: Stage, doing: str, share: float, faults: tuple[FaultRecord, ...]) -> None:
             whole = (number - 1 + share) / self._repeat
-            self._show(stage=stage, doing=doing, share=whole)
+            self._show(stage=stage, doing=doing, share=whole, faults=faults)
 
         return Round(self._desk, self._drill, seed, number, self._halted, tell, self._judge).run()
 
