@@ -59,7 +59,7 @@ QUEUES = ("celery", "mails")
 POOLS = ("prefork", "prefork", "prefork", "threads", "threads", "gevent", "eventlet", "solo")
 ENOUGH = 0.95  # of the forecasts
 # Silent: a worker whose broker was flushed consumes again, and answers no ping until it is started anew.
-_SETTLED = (State.READY, State.SILENT, State.STOPPED, State.EXITED)
+_SETTLED = (State.READY, State.SILENT, State.STOPPED, State.EXITED, State.CRASH_LOOP)
 
 
 @dataclass
@@ -346,10 +346,10 @@ class Audit:
     def start_what_is_down(self) -> None:
         """For the next round: a fault may have left workers stopped."""
         try:
-            self.desk.start().result(60)
             for worker in self.desk.snapshot().workers:
                 if worker.service.state is State.SILENT:
                     self.desk.restart_service(worker.name).result(60)
+            self.desk.start().result(60)
         except (DeskError, TooLong) as error:
             self.trouble(f"not up again: {error}")
 
