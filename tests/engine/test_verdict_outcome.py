@@ -143,6 +143,40 @@ def test_what_another_fault_did_later_to_the_same_run_is_not_counted(judged: Jud
     assert (second.lost, second.back) == (ids("a"), ids("b"))
 
 
+def test_what_an_earlier_process_had_held_is_not_in_reach(judged: Judged) -> None:
+    run = ToldRun()
+    run.sent("a", "b")
+    held(run, "a", t=2.0)
+    run.died("w1", 4.0)
+    run.received("b", 8.0, "w1", 2)
+    run.died("w1", AT + 0.004, start=2)
+    run.ran("a", AT + 60, "w2")
+    run.ran("b", AT + 61, "w2")
+    assert judged.one(run, fault(FaultKind.KILL_WORKER, "w1")).back == ids("b")
+
+
+def test_what_was_delivered_elsewhere_since_is_not_in_reach(judged: Judged) -> None:
+    run = ToldRun()
+    run.sent("a")
+    held(run, "a", t=2.0)
+    held(run, "a", t=6.0, worker="w2")
+    run.unacked["a"] = 6.0
+    run.died("w1", AT + 0.004)
+    assert judged.one(run, fault(FaultKind.KILL_WORKER, "w1")) == Outcome(settled=True)
+
+
+def test_what_had_run_twice_before_a_later_fault_is_not_its_doing(judged: Judged) -> None:
+    run = ToldRun()
+    run.sent("a")
+    busy(run, "a")
+    run.ran("a", AT + 12, "w2")
+    run.died("w1", AT + 20.004)
+    freeze, kill = judged.all(
+        run, fault(FaultKind.FREEZE_WORKER, "w1"), fault(FaultKind.KILL_WORKER, "w1", at=AT + 20, number=2)
+    )
+    assert (freeze.again, kill.again) == (ids("a"), ())
+
+
 def test_what_was_given_back_at_a_warm_end_comes_back_at_once(judged: Judged) -> None:
     run = ToldRun()
     run.sent("a", "b")
@@ -160,7 +194,7 @@ def test_what_was_given_back_at_a_warm_end_comes_back_at_once(judged: Judged) ->
 
 def test_a_pool_process_takes_only_its_own_task_with_it(judged: Judged) -> None:
     run = ToldRun()
-    run.sent("a", "b", "c")
+    run.sent("a", "b", "c", "d")
     for task, pid in (("a", 77), ("b", 78)):
         run.received(task, 8.0, "w1")
         run.started(task, 8.1, "w1", pid=pid)
