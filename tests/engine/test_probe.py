@@ -6,9 +6,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +21,7 @@ from desktop.engine.ledger.lines import parsed, source_of
 from desktop.engine.ledger.records import Attempt
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually, runs
-from tests.support_apps.workers import PROBE, ROOT, Worker
+from tests.support_apps.workers import Worker
 
 POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
 CAN_TERMINATE = {"prefork", "gevent", "eventlet"}
@@ -415,56 +412,6 @@ def test_without_its_environment_it_does_nothing(
     client.send("wait", 0, str(done))
     eventually(done.exists, "a task runs")
     assert list(ledger.iterdir()) == []
-
-
-FULL_DISK = """
-import os, resource, signal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-import celery_desk_lines
-celery_desk_lines.RETRY_SECONDS = 0
-file = celery_desk_lines.LedgerFile({folder!r}, "w1", 1)
-
-def room(beyond):
-    size = os.path.getsize(file.path(os.getpid())) + beyond if beyond else resource.RLIM_INFINITY
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-file.write('{{"k":"ready","t":1}}\\n')
-room(5)
-for _ in range(3):
-    file.write('{{"k":"lost","t":2}}\\n')
-room({later})
-file.write('{{"k":"ready","t":3}}\\n')
-file.tell()
-room(0)
-file.tell()
-file.write('{{"k":"ready","t":4}}\\n')
-"""
-
-
-@pytest.mark.parametrize(
-    ("later", "kinds", "counts"),
-    [
-        (0, ["open", "ready", "", "dropped", "ready", "ready"], [3]),
-        (1, ["open", "ready", "", "dropped", "ready"], [4]),  # no room for a word of it yet
-        (40, ["open", "ready", "", "", "dropped", "ready"], [4]),  # room for a part of it
-        (110, ["open", "ready", "", "dropped", "", "dropped", "ready"], [3, 1]),  # for it alone
-    ],
-)
-def test_a_full_disk(ledger: Path, later: int, kinds: list[str], counts: list[int]) -> None:
-    """What does not fit is lost and counted; the lines after it are whole again."""
-    program = FULL_DISK.format(folder=str(ledger), later=later)
-    before = time.time()
-    subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": str(PROBE)}, cwd=ROOT, check=True, timeout=30
-    )
-    (file,) = ledger.iterdir()
-    lines = [parsed(line) for line in file.read_bytes().splitlines()]
-    assert [line["k"] if line else "" for line in lines] == kinds
-    dropped = [line for line in lines if line and line["k"] == "dropped"]
-    assert [line["count"] for line in dropped] == counts
-    for line in dropped:
-        assert before <= line["since"] <= line["t"] <= time.time()
-        assert (line["pid"], line["why"]) == (source_of(file).pid, "EFBIG")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
