@@ -74,7 +74,7 @@ def test_all_six_are_offered_with_words(pool: Pool, celery: dict[str, Any]) -> N
         (Pool.PREFORK, "will be lost (acks early)", "run again at once"),
         (Pool.THREADS, "cannot be cancelled on threads", "cannot be cancelled on threads"),
         (Pool.GEVENT, "will be lost (acks early)", "lost, though acks are late"),
-        (Pool.EVENTLET, "will be lost (acks early)", "lost, though acks are late"),
+        (Pool.EVENTLET, "will be lost (acks early)", "may be lost: the moment decides"),
         (Pool.SOLO, "end as a failure", "end as a failure"),
     ],
 )

@@ -155,8 +155,8 @@ FILL_TAKEN: Law = (
 )
 FILL_HELD = new_rule(
     "fill/held",
-    "What that worker had reserved comes back, some of it after it had run; what runs finishes.",
-    "measured: prefork 7 of 8 back, threads 6 of 8 back, 0 to 2 ran twice",
+    "What that worker had comes back, some of it after it had run; results that find no room fail.",
+    "measured: prefork 7 of 8 back, threads 6 of 8; 0 to 2 ran twice; with results 1 or 2 failed",
 )
 FILL_IDLE: Law = (
     Fate.FINISHES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from desktop.engine.api import Count, FaultSpec
 from desktop.engine.faults.catalog import option
@@ -81,8 +82,19 @@ def cold(draft: Draft, workers: Workers, *, comes_back: bool) -> None:
                     "so it waits for them."
                 )
             draft.becomes(law, "running", reach.running)
+        if worker.pool is Pool.EVENTLET and reach.running.most and not soft:
+            reach = _without_next(draft, reach)
         held(draft, rules.STOP_HELD, reach)
     _who_goes_on(draft, workers, comes_back)
+
+
+def _without_next(draft: Draft, reach: Reach) -> Reach:
+    """On eventlet the next one in line may start, and be cut off as well."""
+    one = min(1, reach.reserved.most)
+    draft.quietly((Fate.MAYBE_LOST, rules.COLD_EVENTLET_NEXT), "reserved", Count(0, one))
+    if one:
+        draft.because("The next one that is reserved may start when the others are killed, and be lost too.")
+    return replace(reach, reserved=Count(max(0, reach.reserved.least - one), reach.reserved.most))
 
 
 def _soft(draft: Draft, worker: WorkerSituation, reach: Reach, law: Law) -> None:
