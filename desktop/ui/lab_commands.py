@@ -29,6 +29,7 @@ from desktop.ui.page import Shell
 RECORDED = "A recorded run is shown: what was done to it is below, and nothing can be done to it now."
 FOREIGN = "Somebody else started this stack: from here it is watched, and never broken."
 STOPPED = "Start the stack to break it."
+STOPPING = "The stack is stopping."
 DRILLING = "A drill runs, and its verdict is about its own faults alone. Halt it first."
 _NOTHING = "No fault lasts."
 _NO_DRILL = "No drill runs."
@@ -65,8 +66,10 @@ def why_not(snapshot: StackSnapshot) -> str:
         return RECORDED
     if snapshot.attached:
         return FOREIGN
-    if snapshot.state in (StackState.STOPPED, StackState.STARTING, StackState.STOPPING):
+    if snapshot.state is StackState.STOPPED:
         return STOPPED
+    if snapshot.state is StackState.STOPPING:
+        return STOPPING
     return DRILLING if drilling(snapshot) else ""
 
 

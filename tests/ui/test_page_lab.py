@@ -94,7 +94,7 @@ def test_rules_are_folded_and_name_their_source(open_page: Open, qtbot: QtBot) -
     qtbot.waitUntil(lambda: rules.fold.text() == "Relies on 2 rules")
     assert not rules._inner.isVisible()
     QTest.mouseClick(rules.fold, Qt.MouseButton.LeftButton)
-    assert rules._inner.isVisible()
+    qtbot.waitUntil(rules._inner.isVisible)
     said = [label.text() for label in rules._inner.children() if hasattr(label, "text")]
     assert RULES[1].source in said
 
@@ -108,14 +108,14 @@ def test_what_is_impossible_says_the_next_step(open_page: Open, qtbot: QtBot) ->
     assert not form.inject.isEnabled()
 
 
-def test_a_worker_by_name_and_one_of_its_processes(open_page: Open) -> None:
+def test_a_worker_by_name_and_one_of_its_processes(open_page: Open, qtbot: QtBot) -> None:
     desk = FakeDesk()
     page = open_page(desk)
     page.faults.kinds.choose(FaultKind.KILL_PROCESS)
     form = page.faults.form
     assert not form.process.isVisible(), "whose process it is comes first"
     form.target.setCurrentText("w1")
-    assert form.process.isVisible()
+    qtbot.waitUntil(form.process.isVisible)
     form.process.setCurrentIndex(1)
     spec = form.spec()
     assert spec is not None
@@ -123,16 +123,41 @@ def test_a_worker_by_name_and_one_of_its_processes(open_page: Open) -> None:
     assert form.inject.accessibleName().startswith(f"Kill process {spec.target.pid} of w1")
 
 
-def test_who_runs_a_task_needs_to_be_told_which(open_page: Open) -> None:
+def test_who_runs_a_task_needs_to_be_told_which(open_page: Open, qtbot: QtBot) -> None:
     form = open_page(FakeDesk()).faults.form
     form.target.setCurrentIndex(form.target.findText("Who runs a task…"))
-    assert form.runs.isVisible()
+    qtbot.waitUntil(form.runs.isVisible)
     assert not form.inject.isEnabled()
     assert form.problem.text() == "Say which task: its id, or its name."
     QTest.keyClicks(form.runs, "tasks.io.fetch")
     spec = form.spec()
     assert spec is not None
     assert spec.target == Target(Pick.RUNS, "tasks.io.fetch")
+
+
+def test_a_random_target_is_drawn_anew_each_time(open_page: Open, qtbot: QtBot) -> None:
+    desk = FakeDesk()
+    form = open_page(desk).faults.form
+    form.target.setCurrentText("Random worker")
+    qtbot.waitUntil(form.inject.isEnabled)
+    for _ in range(3):
+        foretold = form.spec()
+        QTest.mouseClick(form.inject, Qt.MouseButton.LeftButton)
+        assert desk.called("inject")[-1] == (foretold,), "what was foretold is what is done"
+    assert len({spec.seed for (spec,) in desk.called("inject")}) > 1
+
+
+def test_a_stack_whose_only_worker_starts_again_can_still_be_broken(open_page: Open, qtbot: QtBot) -> None:
+    desk = FakeDesk()
+    page = open_page(desk)
+    desk.state = StackState.STARTING
+    page.shell.bridge.pull()
+    assert page.faults.form.isVisible(), "the form does not flicker while its victim comes back"
+    desk.state = StackState.STOPPING
+    page.shell.bridge.pull()
+    qtbot.waitUntil(page.faults.empty.isVisible)
+    assert page.faults.empty.sentence.text() == "The stack is stopping."
+    assert not page.faults._empty_button.isVisible()
 
 
 def test_options_have_their_limits(open_page: Open) -> None:
@@ -206,7 +231,7 @@ def test_a_fault_that_lasts_is_undone_from_its_card(open_page: Open, qtbot: QtBo
     qtbot.waitUntil(lambda: 1 in page.faults.done.cards)
     card = page.faults.done.cards[1]
     assert card.pill.word == "Under way"
-    assert card.undo.isVisible()
+    qtbot.waitUntil(card.undo.isVisible)
     assert "left" in card.undo.accessibleName()
     QTest.mouseClick(card.undo, Qt.MouseButton.LeftButton)
     assert desk.called("undo_fault") == [(1,)]
@@ -218,7 +243,7 @@ def test_undo_of_the_last_fault_is_a_verb(open_page: Open, qtbot: QtBot) -> None
     desk = FakeDesk()
     desk.faults = made_faults(desk.clock())
     page = open_page(desk)
-    assert page.undo.isVisible()
+    qtbot.waitUntil(page.undo.isVisible)
     page.shell.commands["lab.undo"].trigger()
     assert desk.called("undo_fault") == [(4,)]
     qtbot.waitUntil(lambda: not page.shell.commands["lab.undo"].isEnabled())
@@ -232,7 +257,7 @@ def test_forecast_and_outcome_stand_side_by_side(open_page: Open, qtbot: QtBot) 
     word, said, came = (cell.text() for cell in card.comparison.cells["lost"])
     assert (word, said, came) == ("lost", "2", "≠ 3")
     assert card.differs.text().startswith("Not as forecast: 3 tasks were lost; 2 were foretold.")
-    assert card.differs.isVisible()
+    qtbot.waitUntil(card.differs.isVisible)
 
 
 def test_what_missed_says_why(open_page: Open) -> None:
@@ -312,7 +337,7 @@ def test_what_went_wrong_is_told(open_page: Open, qtbot: QtBot) -> None:
 def test_a_stopped_stack_is_started_from_here(open_page: Open, qtbot: QtBot) -> None:
     desk = FakeDesk(state=StackState.STOPPED)
     page = open_page(desk)
-    assert page.faults.empty.isVisible()
+    qtbot.waitUntil(page.faults.empty.isVisible)
     assert not any(preset.isEnabled() for preset in page.faults.presets)
     QTest.mouseClick(page.faults._empty_button, Qt.MouseButton.LeftButton)
     assert desk.called("start") == [(None,)]

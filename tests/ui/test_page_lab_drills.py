@@ -140,7 +140,7 @@ def test_while_a_drill_runs_nothing_else_is_broken(open_page: Open, qtbot: QtBot
     assert not page.faults.form.inject.isEnabled()
     assert "Halt it first" in page.faults.form.problem.text()
     assert not any(preset.isEnabled() for preset in page.faults.presets)
-    assert page.halt.isVisible(), "it can be halted from there too"
+    qtbot.waitUntil(page.halt.isVisible)  # it can be halted from there too
 
 
 def test_the_verdict_stands_first_with_its_evidence(open_page: Open, qtbot: QtBot) -> None:
@@ -149,7 +149,7 @@ def test_the_verdict_stands_first_with_its_evidence(open_page: Open, qtbot: QtBo
     begin(page, desk, qtbot)
     end(page, desk, made_verdict(desk.clock(), Finding.FAIL, 17))
     card = page.drills.detail.verdict
-    assert card.isVisible()
+    qtbot.waitUntil(card.isVisible)
     assert card.banner.accessibleName() == "Verdict: FAIL"
     assert card.reason.text() == "2 of 200 tasks were lost."
     assert "as it is known to give" in card.beside.text()
@@ -241,4 +241,4 @@ def test_no_drill_says_what_to_do(make_window: Callable[..., Window], qtbot: QtB
     page = make_window(desk, pages=PAGES, page="lab").page
     page.show_about("drills")
     qtbot.waitUntil(lambda: "drills folder" in page.drills.none.sentence.text())
-    assert page.drills.none.isVisible()
+    qtbot.waitUntil(page.drills.none.isVisible)

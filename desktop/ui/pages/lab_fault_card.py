@@ -152,7 +152,8 @@ class FaultCard(Card):
         lasted = ""
         if record.landed_at and record.ended_at and record.ended_at - record.landed_at > 0.05:
             lasted = f"  ·  lasted {duration(record.ended_at - record.landed_at)}"
-        self.when.setText(f"{clock}{'  ·  by the drill' if record.by_drill else ''}{lasted}")
+        seed = f"  ·  seed {record.spec.seed}" if record.spec.seed else ""
+        self.when.setText(f"{clock}{'  ·  by the drill' if record.by_drill else ''}{lasted}{seed}")
         lasts = record.state is FaultState.UNDER_WAY and not final
         self.undo.setVisible(lasts)
         if lasts:

@@ -17,7 +17,7 @@ from desktop.ui.widgets.empty_state import EmptyState
 
 _EVERY = 5  # turns between two forecasts of one fault: twice a second
 _NARROW = 960  # px below which what was done stands under what can be done
-_KINDS, _WIDE_KINDS, _TALL = 216, 288, 420
+_KINDS, _WIDE_KINDS, _TALL = 236, 288, 420
 _WIDE = 1400  # px from which on there is room for the names of signals too
 _FIRST = FaultKind.KILL_WORKER
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from desktop.engine.api import FaultInfo, FaultOption, FaultSpec, Forecast, Pick, Target, WorkerSnapshot
+from desktop.engine.api import (
+    FaultInfo,
+    FaultKind,
+    FaultOption,
+    FaultSpec,
+    Forecast,
+    Pick,
+    Target,
+    WorkerSnapshot,
+)
 from desktop.ui import icons
 from desktop.ui.fault_words import button_words
 from desktop.ui.pages.lab_forecast import ForecastView
@@ -24,6 +34,7 @@ _WORDS = {
     Pick.RUNS: "Who runs a task…",
 }
 _ANY = "A busy one"
+_SEEDS = 100_000
 _SECONDS = FaultOption(
     "seconds", "float", None, "How long it lasts. 0: until it is undone by hand.", "s", 0.0
 )
@@ -39,6 +50,7 @@ class FaultForm(QWidget):
         super().__init__()
         self.info: FaultInfo | None = None
         self._forbidden = ""
+        self._seed = _draw()
         self._workers: tuple[WorkerSnapshot, ...] = ()
         self.title = label("", "section", wrap=True)
         self.about = label("", tone="muted", wrap=True)
@@ -238,7 +250,9 @@ class FaultForm(QWidget):
         if errors:
             return None
         seconds = values.pop("seconds", None) if info.lasts else None
-        return FaultSpec(info.kind, self._target(info), seconds, values)
+        target = self._target(info)
+        drawn = target.pick is Pick.RANDOM or info.kind is FaultKind.ROLLING
+        return FaultSpec(info.kind, target, seconds, values, self._seed if drawn else 0)
 
     def _values(self) -> tuple[dict[str, Any], dict[str, str]]:
         values: dict[str, Any] = {}
@@ -284,6 +298,12 @@ class FaultForm(QWidget):
         spec = self.spec()
         if spec is not None:
             self.wanted.emit(spec)
+            self._seed = _draw()  # the next one is another draw, and its forecast is of that
+            self._touched()
+
+
+def _draw() -> int:
+    return 1 + secrets.randbelow(_SEEDS)
 
 
 def _named(worker: str) -> str:

@@ -31,6 +31,7 @@ from desktop.ui.widgets.menu_button import MenuButton
 from desktop.ui.words import duration
 
 _SHAPE = 22
+_TABLE = 800  # px: in a wider table one loses the line
 _FORMATS = (("html", "HTML"), ("md", "Markdown"), ("json", "JSON"), ("junit", "JUnit"))
 _STEPS = (
     ("noticed", "noticed"),
@@ -88,6 +89,7 @@ class Table(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
+        self.setMaximumWidth(_TABLE)
 
     def show_rows(self, rows: Sequence[tuple[str, ...]], bad: Sequence[bool] = ()) -> None:
         """Show these; those that are `bad` are told apart by their first word already."""
