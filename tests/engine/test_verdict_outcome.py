@@ -198,13 +198,15 @@ def test_a_pool_process_takes_only_its_own_task_with_it(judged: Judged) -> None:
     for task, pid in (("a", 77), ("b", 78)):
         run.received(task, 8.0, "w1")
         run.started(task, 8.1, "w1", pid=pid)
-    held(run, "c")
+    held(run, "c", "d")
     run.ended(
         "a", AT + 0.1, "w1", "FAILURE", pid=77, by_main=True, run=2.0, error="WorkerLostError: signal 9"
     )
     run.ended("b", AT + 1.0, "w1", pid=78, run=2.9)
     run.started("c", AT + 1.1, "w1")
     run.ended("c", AT + 1.6, "w1")
+    run.died("w1", AT + 40, gave_back=True)
+    run.ran("d", AT + 50, "w2")
     found = judged.one(run, fault(FaultKind.KILL_PROCESS, "w1", pids=(77,)))
     assert (found.failed, found.lost, found.again, found.back) == (ids("a"), (), (), ())
 

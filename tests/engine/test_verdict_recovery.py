@@ -119,7 +119,7 @@ def test_a_backlog_that_stays_is_not_as_before(tmp_path: Path) -> None:
     run.ran("done", 1.0, "w1")
     run.sent("a", "b", t=AT + 1)
     run.waiting += ["a", "b"]
-    assert seconds(recovered(tmp_path, run, fault(FaultKind.KILL_WORKER, "w1"))) == [None] * 4 + [0.0]
+    assert seconds(recovered(tmp_path, run, fault(FaultKind.KILL_WORKER, "w1"))) == [None] * 5
     run = ToldRun()
     run.marks.append(mark(AT + 2, MarkKind.READY, "w1"))
     run.sent("a", "b", t=AT + 1)
@@ -131,3 +131,12 @@ def test_a_backlog_that_stays_is_not_as_before(tmp_path: Path) -> None:
 def test_a_fault_that_missed_has_no_stages(tmp_path: Path) -> None:
     missed = FaultRecord(3, FaultSpec(FaultKind.KILL_WORKER), FaultState.MISSED, BEGAN + AT)
     assert recovered(tmp_path, steady(), missed) == Recovery(3)
+
+
+def test_a_backlog_that_another_worker_works_off_is_as_before(tmp_path: Path) -> None:
+    run = ToldRun()
+    run.sent("a", "b")
+    run.ran("a", AT + 3, "w2")
+    run.waiting.append("b")
+    found = seconds(recovered(tmp_path, run, fault(FaultKind.KILL_WORKER, "w1")))
+    assert found == [None, None, None, None, 3.6]

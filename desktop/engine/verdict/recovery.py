@@ -92,7 +92,10 @@ def _answered(
 def _tasks_again(
     record: Record, fault: FaultRecord, answers: float | None
 ) -> tuple[float | None, float | None]:
-    """Seconds until the first task was done on a target, and until no more were under way than before."""
+    """Seconds until the first task was done on a target, and until no more were under way than before.
+
+    A backlog that nobody works off is not as before, though it may not have grown.
+    """
     from desktop.engine.verdict.flow import backlog_after, first_done
 
     landed = fault.landed_at or 0.0
@@ -100,8 +103,10 @@ def _tasks_again(
 
     def both(reading: Reading, hand: Hand) -> tuple[float | None, float | None]:
         done = first_done(reading, hand, landed, targets)
-        since = done if done is not None else landed + (answers or 0.0)
-        return done, backlog_after(reading, hand, landed, since)
+        since = done if done is not None or answers is None else landed + answers
+        if since is None:  # somebody else may have worked it off
+            since = first_done(reading, hand, landed, ())
+        return done, None if since is None else backlog_after(reading, hand, landed, since)
 
     done, backlog = ask(record, both)
     return (None if done is None else done - landed), (None if backlog is None else backlog - landed)
