@@ -5,6 +5,8 @@ Everything here is called in a thread that may wait, never in the loop's nor the
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -132,6 +134,11 @@ class Victim:
     def lives(self) -> bool:
         """Whether it still runs, frozen or not."""
         return alive(self.pid, self.start)
+
+    def thaw(self) -> None:
+        """SIGCONT, if it lives."""
+        if self.lives:
+            os.kill(self.pid, signal.SIGCONT)
 
 
 def prove(landed: Callable[[], bool], what: str, within: float = LANDS_WITHIN, every: float = POLL) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,8 +27,7 @@ from desktop.engine.faults.catalog import check_fault, info_of, seconds_of
 from desktop.engine.faults.doers import doer_of
 from desktop.engine.faults.ground import Ended, Ground, Landed
 from desktop.engine.faults.kept import append_record, read_faults
-from desktop.engine.observe.proc import is_frozen
-from desktop.engine.supervise import guardian
+from desktop.engine.faults.left import mend
 from desktop.engine.supervise.live import LiveStack
 from desktop.engine.supervise.loop import Timer
 
@@ -72,6 +69,7 @@ class Faults:
         self._records: dict[int, FaultRecord] = {one.id: one for one in read_faults(live.run_folder)}
         self._last = max(self._records, default=0)
         self._lives: dict[int, _Life] = {}
+        self._going: list[threading.Thread] = []
         self._stopping = False
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="fault")
 
@@ -159,7 +157,12 @@ class Faults:
         if life is None:
             return
         if life.landed.goes_on is not None:
-            self._threads.submit(self._go_on, number, life)
+            # A thread of its own that ends with the program: it may wait for an hour.
+            going = threading.Thread(
+                target=self._go_on, args=(number, life), name="fault-goes-on", daemon=True
+            )
+            self._going.append(going)
+            going.start()
         if record.ends_at is not None:
             left = max(0.0, record.ends_at - time.time())
 
@@ -249,15 +252,13 @@ class Faults:
         threading.Thread(target=end, name="faults-end", daemon=True).start()
 
     def take_over(self) -> None:
-        """A panel that crashed left this run: its faults are over, and what they froze goes on."""
+        """A panel that crashed left this run: its faults are over."""
         for record in self.records():
             if record.state is FaultState.UNDER_WAY:
-                thawed = [pid for pid in record.pids if _thaw(pid, self._live.session_id)]
-                text = "the panel that did it crashed" + (", and what was frozen goes on" if thawed else "")
-                self._over(record.id, Ended(time.time(), text))
+                self._over(record.id, Ended(time.time(), mend(record, self._live.session_id)))
 
     def let_go(self) -> None:
-        """Everything is being killed: what is under way ends with its process."""
+        """Everything is killed: what is under way ends with its process."""
         self._stopping = True
         for number in self.under_way():
             with self._lock:
@@ -268,8 +269,10 @@ class Faults:
 
     def close(self) -> None:
         """End the threads, and wait for them. Not from the loop's thread."""
-        self._stopping = True
+        self.let_go()
         self._threads.shutdown(wait=True)
+        for going in self._going:
+            going.join()
 
     # keeping
 
@@ -304,14 +307,6 @@ class Faults:
             targets=tuple(dict.fromkeys((*record.targets, *whom))),
             pids=(*record.pids, *pids),
         )
-
-
-def _thaw(pid: int, session: str) -> bool:
-    """Let a frozen process of this session go on."""
-    if not is_frozen(pid) or pid not in guardian.marked(session):
-        return False
-    os.kill(pid, signal.SIGCONT)
-    return True
 
 
 def _for_people(error: Exception) -> DeskError:

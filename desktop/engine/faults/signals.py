@@ -44,9 +44,8 @@ def freeze_process(ground: Ground, _spec: FaultSpec, aims: tuple[Aim, ...]) -> L
     def undo(_stopping: bool) -> Ended:
         now = time.time()
         living = [victim for victim in victims if victim.lives]
-        for aim, victim in pairs(aims, victims):
-            if victim.lives:
-                _signal_pool_process(ground, aim, victim, signal.SIGCONT)
+        for victim in living:
+            victim.thaw()
         return _thawed(now, living, [f"pool process {victim.pid}" for victim in living])
 
     return Landed(at, names_of(aims), f"SIGSTOP to {listed(parts)}", _pids(victims), undo)
