@@ -67,17 +67,22 @@ def _forget(draft: Draft, law: Law) -> None:
 
 
 def lose_connection(
-    draft: Draft, workers: Iterable[WorkerSituation], broker: Broker, *, perhaps: bool = False
+    draft: Draft,
+    workers: Iterable[WorkerSituation],
+    broker: Broker,
+    *,
+    perhaps: bool = False,
+    network: bool = False,
 ) -> None:
     """The connections of these workers break; they connect again when they can.
 
-    `perhaps`: nobody can tell what the broker forgets.
+    `perhaps`: nobody can tell what the broker forgets. `network`: the broker lives, and cannot be reached.
     """
     workers = tuple(workers)
     situation = draft.situation
     # They poll again themselves, and look at their own start of polling.
     draft.restoring = restoring(situation, workers, restarted=tuple(one.name for one in workers))
-    loss = Loss(broker, situation.results)
+    loss = Loss(broker, situation.results, network)
     for worker in workers:
         reach = reached(draft, worker)
         runs, waits = laws_of(worker.pool, situation.settings, loss)

@@ -1,4 +1,4 @@
-"""Forecasts of what stands still for a while: a worker's main process."""
+"""Forecasts of a worker that is away for a while: it stands still, or nothing reaches it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ def freeze(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
         if reach.running.most:
             draft.first(_stands(worker, reach.running))
         twice = _delivered_twice(draft.situation, worker, names, seconds)
-        _frozen(draft, worker, reach, twice)
+        _apart(draft, worker, reach, twice, (rules.FREEZE_SHORT, rules.FREEZE_LONG))
+
+
+def half_open(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
+    """Nothing passes between each of them and the broker, and nobody notices: to tasks, a freeze."""
+    names = frozenset(one.name for one in workers)
+    for worker in workers:
+        twice = _delivered_twice(draft.situation, worker, names, seconds_of(spec))
+        _apart(draft, worker, reached(draft, worker), twice, (rules.HALF_OPEN, rules.HALF_OPEN_LONG))
 
 
 def _stands(worker: WorkerSituation, running: Count) -> str:
@@ -56,15 +64,16 @@ def _delivered_twice(
     return None
 
 
-def _frozen(draft: Draft, worker: WorkerSituation, reach: Reach, twice: bool | None) -> None:
-    settings = draft.situation.settings
+def _apart(
+    draft: Draft, worker: WorkerSituation, reach: Reach, twice: bool | None, said_by: tuple[str, str]
+) -> None:
+    """It is away for a while, and keeps what it has. `said_by`: the rules for a short while and a long one."""
+    settings, (short, long) = draft.situation.settings, said_by
     unacked = settings.late or worker.pool is Pool.SOLO
     if not twice and twice is not None:
-        draft.rule(rules.FREEZE_SHORT)
-        draft.becomes((Fate.FINISHES, rules.FREEZE_SHORT), "running", reach.running)
-        draft.becomes((Fate.FINISHES, rules.FREEZE_SHORT), "reserved", reach.held)
+        draft.rule(short)
         return
-    law = (Fate.TWICE if twice else Fate.MAYBE_AGAIN, rules.FREEZE_LONG)
+    law = (Fate.TWICE if twice else Fate.MAYBE_AGAIN, long)
     running = reach.running if unacked else NONE
     put = draft.becomes if twice else draft.quietly
     put(law, "running", running)

@@ -8,6 +8,7 @@ from desktop.engine.forecast import rules
 from desktop.engine.forecast.broker_rules import Broker
 from desktop.engine.forecast.brokers import lose_connection, stand_still
 from desktop.engine.forecast.draft import Draft, exactly
+from desktop.engine.forecast.freezes import half_open
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate
 from desktop.engine.forecast.situation import WorkerSituation
@@ -86,9 +87,11 @@ def disk_full(draft: Draft, workers: Workers) -> None:
 def network(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     """What the relay does between workers and broker."""
     if spec.kind is FaultKind.CUT:
-        lose_connection(draft, workers, Broker.KEEPS)
+        lose_connection(draft, workers, Broker.KEEPS, network=True)
+    elif spec.kind is FaultKind.HALF_OPEN:
+        half_open(draft, workers, spec)
     else:
-        stand_still(draft, workers, spec, rules.HALF_OPEN if spec.kind is FaultKind.HALF_OPEN else rules.SLOW)
+        stand_still(draft, workers, spec, rules.SLOW)
 
 
 def _untouched(draft: Draft, worker: WorkerSituation, rule: str) -> None:

@@ -337,7 +337,16 @@ DISK_FULL = new_rule(
 )
 HALF_OPEN = new_rule(
     "network/half-open",
-    "A connection on which nothing passes is noticed by nobody for a while; what is held goes on.",
-    "kombu's transport asks for health every 25 s",
+    "A connection on which nothing passes is noticed by nobody; shorter than the timeout it does nothing.",
+    "measured through the relay: 0 twice in 5 runs of 4 s; unnoticed for 45 s, also with socket_timeout",
 )
-SLOW = new_rule("network/slow", "A slow line only delays.", "TCP")
+HALF_OPEN_LONG = new_rule(
+    "network/half-open/long",
+    "Longer than the visibility timeout another worker is given what is not acknowledged, and it runs twice.",
+    "measured through the relay: acks late 8 of 8 (prefork n 7, threads n 2), early 8 of 8 reserved",
+)
+SLOW = new_rule(
+    "network/slow",
+    "A slow line only delays; a message that waits in a worker for longer than the timeout runs twice.",
+    "measured through the relay: 0.6 tasks a second with 0.2 s each way, nothing lost or twice",
+)
