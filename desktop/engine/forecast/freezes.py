@@ -67,7 +67,7 @@ def _delivered_twice(
 def _apart(
     draft: Draft, worker: WorkerSituation, reach: Reach, twice: bool | None, said_by: tuple[str, str]
 ) -> None:
-    """It is away for a while, and keeps what it has. `said_by`: the rules for a short while and a long one."""
+    """It is away for a while and keeps what it has. `said_by`: the rules for a short while and a long one."""
     settings, (short, long) = draft.situation.settings, said_by
     unacked = settings.late or worker.pool is Pool.SOLO
     if not twice and twice is not None:
