@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from desktop.engine.api import DeskError, FaultRecord, FaultSpec, StackSnapshot, Workload
+from desktop.engine.api import DeskError, FaultRecord, FaultSpec, Kind, StackSnapshot, Workload
 from desktop.engine.faults.targets import Aim
 from desktop.engine.messages.link import Link
 from desktop.engine.observe.proc import alive, start_time
@@ -152,7 +152,8 @@ def prove(landed: Callable[[], bool], what: str, within: float = LANDS_WITHIN, e
 
 def main_process(ground: Ground, name: str) -> Victim:
     """The main process of a service. Raises DeskError when it has none."""
-    process = ground.live.service(name).process
+    service = ground.live.service(name)
+    who, process = (f"The {name}" if service.kind is Kind.BROKER else name), service.process
     if process is None:
-        raise DeskError(f"{name} has no process: it had ended before.", "Wait until it runs again.")
-    return Victim.of(process.pid, name)
+        raise DeskError(f"{who} has no process: it had ended before.", "Wait until it runs again.")
+    return Victim.of(process.pid, who)
