@@ -26,7 +26,7 @@ from desktop.ui.actions import Action
 from desktop.ui.fault_words import deed, sentence, title_of
 from desktop.ui.page import Shell
 
-RECORDED = "A recorded run is shown: what was done to it is below, and nothing can be done to it now."
+RECORDED = "A recorded run is shown: what was done to it can be read, and nothing can be done now."
 FOREIGN = "Somebody else started this stack: from here it is watched, and never broken."
 STOPPED = "Start the stack to break it."
 STOPPING = "The stack is stopping."
@@ -55,7 +55,7 @@ PRESETS = (
     Preset("kill", "Kill a worker", "kill", FaultKind.KILL_WORKER, "Ctrl+Alt+1"),
     Preset("process", "Kill a process", "process", FaultKind.KILL_PROCESS, "Ctrl+Alt+2"),
     Preset("freeze", "Freeze a worker", "freeze", FaultKind.FREEZE_WORKER, "Ctrl+Alt+3"),
-    Preset("broker", "Restart the broker", "broker", FaultKind.STOP_BROKER, "Ctrl+Alt+4"),
+    Preset("broker", "Restart broker", "broker", FaultKind.STOP_BROKER, "Ctrl+Alt+4"),
     Preset("network", "Cut the network", "network", FaultKind.CUT, "Ctrl+Alt+5"),
 )
 

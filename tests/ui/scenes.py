@@ -33,6 +33,7 @@ from desktop.engine.api import (
     WorkerSnapshot,
     Workload,
 )
+from desktop.engine.faults.catalog import fault_kinds
 from desktop.engine.signals import process_offers, worker_offers
 from desktop.engine.stack.model import Autoscale, Pool, WorkerSpec
 from tests.support.fake_desk import FakeDesk
@@ -59,6 +60,7 @@ class Scene(FakeDesk):
     def __init__(self, dress: Dress, **options: Any) -> None:
         self._dress = dress
         super().__init__(**{"clock": lambda: NOON, "workers": 4, **options})
+        self.infos = fault_kinds()  # the engine's own, which are more and longer
 
     def snapshot(self) -> StackSnapshot:
         return self._dress(super().snapshot())

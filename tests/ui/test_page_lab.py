@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -60,6 +61,12 @@ def certain() -> FakeDesk:
     desk = FakeDesk()
     desk.foreseen = {FaultKind.KILL_WORKER: CERTAIN}
     return desk
+
+
+def turn(part: Any, times: int) -> None:
+    """Let the window's clock turn."""
+    for _ in range(times):
+        part.tick()
 
 
 # -- before the click
@@ -272,16 +279,19 @@ def test_what_missed_says_why(open_page: Open) -> None:
 
 def test_outcomes_are_asked_for_until_they_are_settled(open_page: Open, qtbot: QtBot) -> None:
     desk = FakeDesk()
-    done = made_faults(desk.clock())[0]
-    desk.faults = (replace(done, outcome=None),)
-    card = open_page(desk).faults.done.cards[1]
+    killed = made_faults(desk.clock())[0]
+    desk.faults = (replace(killed, outcome=None),)
+    done = open_page(desk).faults.done
+    card = done.cards[1]
     assert card.still.text() == "Not judged yet."
     desk.outcomes[1] = Outcome(settled=False, still=4)
+    turn(done, 20)
     qtbot.waitUntil(lambda: card.still.text() == "4 of its tasks are not over yet.")
     desk.outcomes[1] = Outcome(True, ("a", "b"), back=tuple("cdefgh"), first_back=3490.0)
-    qtbot.waitUntil(lambda: card.comparison.cells["lost"][2].text() == "2", timeout=8_000)
+    turn(done, 20)
+    qtbot.waitUntil(lambda: card.comparison.cells["lost"][2].text() == "2")
     asked = len(desk.called("judge_faults"))
-    qtbot.wait(2_300)
+    turn(done, 60)
     assert len(desk.called("judge_faults")) == asked, "nothing is asked once all is settled"
 
 
@@ -354,6 +364,7 @@ def test_a_recorded_run_shows_its_faults_and_takes_none(open_page: Open, qtbot: 
     page = open_page(desk)
     assert list(page.faults.done.cards) == [1, 2, 3, 4]
     assert not page.faults.done.cards[4].undo.isVisible(), "the past is not undone"
+    assert page.faults.done.cards[4].pill.word == "Until the end"
     assert "recorded run" in page.faults.empty.sentence.text()
     assert not page.faults._empty_button.isVisible()
     assert not page.shell.commands["lab.undo"].isEnabled()

@@ -19,6 +19,7 @@ from desktop.ui.fault_words import (
     title_of,
 )
 from desktop.ui.pages.lab_account import IdLine
+from desktop.ui.states import Tone
 from desktop.ui.widgets.containers import Card, row
 from desktop.ui.widgets.labels import ElidedLabel, label, set_tone
 from desktop.ui.widgets.state_pill import StatePill
@@ -85,6 +86,7 @@ class FaultCard(Card):
         super().__init__(padding=12)
         self.body.setSpacing(6)
         self.record: FaultRecord | None = None
+        self._final = False
         self.pill = StatePill("Fault")
         self.title, self.when = ElidedLabel("", "strong"), label("", "small", "muted")
         self.text = label("", "small", "muted", wrap=True)
@@ -118,9 +120,8 @@ class FaultCard(Card):
 
     def show_record(self, record: FaultRecord, now: float, final: bool = False) -> None:
         """Show it. `final`: nothing can be undone any more."""
-        fresh = record != self.record
-        self.record = record
-        if fresh:
+        if (record, final) != (self.record, self._final):
+            self.record, self._final = record, final
             self._show(record)
         self._show_time(record, now, final)
 
@@ -128,7 +129,10 @@ class FaultCard(Card):
         title = f"{record.id}  {title_of(record)}"
         self.title.setText(title)
         self.setAccessibleName(f"Fault {title}: {record.state.value}")
-        self.pill.set_state(record.state)
+        if self._final and record.state is FaultState.UNDER_WAY:
+            self.pill.set_tone(Tone.IDLE, "Until the end", "It lasted when the run ended")
+        else:
+            self.pill.set_state(record.state)
         self.text.setText(record.text)
         self.text.setVisible(bool(record.text))
         set_tone(self.text, "warn" if record.state is FaultState.MISSED else "muted")
@@ -139,7 +143,7 @@ class FaultCard(Card):
         self.differs.setVisible(bool(differs))
         self.lost.show_ids(outcome.lost if outcome is not None else ())
         self.again.show_ids(outcome.again if outcome is not None else ())
-        said = "" if differs else outcome_words(outcome, record.state)
+        said = "" if differs or self._final else outcome_words(outcome, record.state)
         self.still.setText(said)
         self.still.setVisible(bool(said))
         self.tasks.setVisible(record.landed)

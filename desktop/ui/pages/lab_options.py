@@ -82,7 +82,8 @@ def range_words(option: FaultOption) -> str:
 def limits(option: FaultOption) -> str:
     """What stands below the field: what it means, and its limits where there are two."""
     told = range_words(option) if option.low is not None and option.high is not None else ""
-    return " ".join(part for part in (option.doc, f"{told}." if told else "") if part)
+    doc = f"{option.doc[:1].upper()}{option.doc[1:].rstrip('.')}." if option.doc else ""
+    return " ".join(part for part in (doc, f"{told}." if told else "") if part)
 
 
 def _shown(value: Any) -> str:
