@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from desktop.engine.api import (
     DrillSnapshot,
     DrillSpec,
     Finding,
+    Leftover,
     StackSnapshot,
     StackState,
     Stage,
@@ -171,7 +173,7 @@ def test_the_end_of_the_program_halts_it(nothing_left: None) -> None:
     assert children() == []
 
 
-def test_on_the_living_stack_it_leaves_everything_running_and_says_unknown_for_what_missed(
+def test_the_living_stack_runs_on_and_what_missed_makes_it_unknown(
     desk: LocalDesk,
 ) -> None:
     warm = '[[fault]]\nwhat = "warm-shutdown"\ntarget = "w1"\nwhen = "1 ended"\nthen = "stay"\n'
@@ -206,6 +208,19 @@ def test_on_the_living_stack_it_leaves_everything_running_and_says_unknown_for_w
     assert psutil.Process(pid).status() != psutil.STATUS_STOPPED
     assert desk.snapshot().workers[0].service.pid == pid
     desk.stop(StopHow.KILL).result(20)
+
+
+def test_beside_what_a_crashed_panel_left_no_drill_begins(
+    desk: LocalDesk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert desk.leftovers().result(10) == ()
+    left = Leftover("s", "old", 4711, 0.0, (("w1", 4712),), tmp_path)
+    monkeypatch.setattr(desk, "_leftovers", (left,))
+    desk.save_stack(tmp_path / "mine.toml").result(10)  # the next snapshot is a new one
+    with pytest.raises(DeskError, match="a crashed panel left of 'old'") as caught:
+        desk.start_drill(drill(STACK, LOAD)).result(10)
+    assert caught.value.next_step == "Take it over, stop it or leave it first."
+    assert desk.snapshot().drill is None
 
 
 def now_frozen(desk: LocalDesk) -> int:
