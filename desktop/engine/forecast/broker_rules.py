@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from desktop.engine.forecast.rules import TABLE, Fate, Law, new_rule
+from desktop.engine.forecast.rules import GREENLETS, TABLE, Fate, Law, new_rule
 from desktop.engine.forecast.situation import Settings
 from desktop.engine.stack.model import Pool
 
@@ -192,24 +192,23 @@ class Broker(Enum):
 
 Laws = tuple[Law, Law]  # of what runs, and of what is held
 
-_GREENLETS = (Pool.GEVENT, Pool.EVENTLET)
 _EARLY: Mapping[Broker, Mapping[Pool, Laws]] = {
     Broker.LIVES: {
         Pool.PREFORK: (_RUNS_ON, _GIVEN_BACK),
         Pool.THREADS: (_RUNS_ON, _HELD_TWICE),
         Pool.SOLO: (_RUNS_ON, _GIVEN_BACK),
-        **dict.fromkeys(_GREENLETS, (_RUNS_ON, _GREEN)),
+        **dict.fromkeys(GREENLETS, (_RUNS_ON, _GREEN)),
     },
     Broker.KEEPS: {
         Pool.PREFORK: (_RUNS_ON, _STRANDED),
         Pool.THREADS: (_RUNS_ON, _IN_PROCESS),
         Pool.SOLO: (_UNACKNOWLEDGED, _STRANDED),
-        **dict.fromkeys(_GREENLETS, (_RUNS_ON, _UNACKNOWLEDGED)),
+        **dict.fromkeys(GREENLETS, (_RUNS_ON, _UNACKNOWLEDGED)),
     },
     Broker.FORGETS: {
         Pool.PREFORK: (_RUNS_ON, _FORGOTTEN),
         Pool.SOLO: (_RUNS_ON, _FORGOTTEN),
-        **dict.fromkeys((Pool.THREADS, *_GREENLETS), (_RUNS_ON, _IN_PROCESS)),
+        **dict.fromkeys((Pool.THREADS, *GREENLETS), (_RUNS_ON, _IN_PROCESS)),
     },
 }
 _LATE: Mapping[Broker, Mapping[Pool, Laws]] = {
@@ -217,13 +216,13 @@ _LATE: Mapping[Broker, Mapping[Pool, Laws]] = {
         Pool.PREFORK: (_RUN_TWICE, _GIVEN_BACK),
         Pool.THREADS: (_RUN_TWICE, _HELD_TWICE),
         Pool.SOLO: (_RUNS_ON, _GIVEN_BACK),
-        **dict.fromkeys(_GREENLETS, (_GREEN, _GREEN)),
+        **dict.fromkeys(GREENLETS, (_GREEN, _GREEN)),
     },
     Broker.KEEPS: {
         Pool.PREFORK: (_RUNS_ON, _STRANDED),
         Pool.THREADS: (_UNACKNOWLEDGED, _UNACKNOWLEDGED),
         Pool.SOLO: (_UNACKNOWLEDGED, _STRANDED),
-        **dict.fromkeys(_GREENLETS, (_UNACKNOWLEDGED, _UNACKNOWLEDGED)),
+        **dict.fromkeys(GREENLETS, (_UNACKNOWLEDGED, _UNACKNOWLEDGED)),
     },
     Broker.FORGETS: _EARLY[Broker.FORGETS],
 }
@@ -243,7 +242,7 @@ def laws_of(pool: Pool, settings: Settings, loss: Loss) -> Laws:
     runs, held = (_LATE if settings.late else _EARLY)[loss.broker][pool]
     away = loss.broker is not Broker.LIVES
     cancels = settings.late and settings.cancel_on_loss
-    if cancels and pool in _GREENLETS and loss.broker is Broker.FORGETS:
+    if cancels and pool in GREENLETS and loss.broker is Broker.FORGETS:
         return _CANCELLED_GREEN, _CANCELLED_GREEN
     if cancels and pool is Pool.PREFORK:
         gone = loss.broker is Broker.FORGETS or (away and loss.results)

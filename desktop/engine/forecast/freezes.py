@@ -6,6 +6,7 @@ from desktop.engine.api import Count, FaultSpec
 from desktop.engine.faults.catalog import seconds_of
 from desktop.engine.forecast import rules
 from desktop.engine.forecast.draft import NONE, Draft, exactly
+from desktop.engine.forecast.other_rules import HALF_OPEN, HALF_OPEN_LONG
 from desktop.engine.forecast.reach import Reach
 from desktop.engine.forecast.rules import Fate
 from desktop.engine.forecast.situation import SWEEPING, Situation, WorkerSituation
@@ -31,7 +32,7 @@ def half_open(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     names = frozenset(one.name for one in workers)
     for worker in workers:
         twice = _delivered_twice(draft.situation, worker, names, seconds_of(spec))
-        _apart(draft, worker, reached(draft, worker), twice, (rules.HALF_OPEN, rules.HALF_OPEN_LONG))
+        _apart(draft, worker, reached(draft, worker), twice, (HALF_OPEN, HALF_OPEN_LONG))
 
 
 def _stands(worker: WorkerSituation, running: Count) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from desktop.engine.api import Count, FaultKind, FaultSpec
 from desktop.engine.faults.catalog import option
-from desktop.engine.forecast import rules
+from desktop.engine.forecast import other_rules, rules
 from desktop.engine.forecast.broker_rules import Broker
 from desktop.engine.forecast.brokers import lose_connection, stand_still
 from desktop.engine.forecast.draft import Draft, exactly
@@ -29,7 +29,7 @@ def poison(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
             continue
         law = rules.KILLED[worker.pool][settings.late]
         maybe = Fate.MAYBE_LOST if law[0] is Fate.LOST else Fate.MAYBE_AGAIN
-        draft.rule(rules.POISON_WORKER)
+        draft.rule(other_rules.POISON_WORKER)
         most = reach.running.most + reach.held.most
         draft.quietly((maybe, law[1]), "running", Count(0, most))
         draft.quietly((Fate.MAYBE_BACK, rules.KILLED_HELD[1]), "reserved", Count(0, reach.held.most))
@@ -42,7 +42,7 @@ def poison(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
 def _poisoned_process(draft: Draft, count: int) -> None:
     settings = draft.situation.settings
     fate, rule = rules.worker_lost(settings.late, settings.reject_lost, settings.retry_lost)
-    draft.rule(rules.POISON_PREFORK, rule)
+    draft.rule(other_rules.POISON_PREFORK, rule)
     told = {
         Fate.FAILS: "fail with WorkerLostError",
         Fate.RETRIED: "are retried until they have failed for good",
@@ -53,10 +53,10 @@ def _poisoned_process(draft: Draft, count: int) -> None:
 
 def hog(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     """Tasks that keep memory: the tasks within reach only have less of it."""
-    draft.rule(rules.HOG)
+    draft.rule(other_rules.HOG)
     most = int(option(spec, "count")) * int(option(spec, "megabytes"))
     for worker in workers:
-        _untouched(draft, worker, rules.HOG)
+        _untouched(draft, worker, other_rules.HOG)
         if worker.max_memory:
             draft.note(f"A pool process over {worker.max_memory:,} KiB is replaced after its task.")
     draft.note(f"Up to {most:,} MB more are taken, at most {int(option(spec, 'cap')):,} MB by one process.")
@@ -66,21 +66,21 @@ def shrink(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     """Fewer processes or greenlets."""
     for worker in workers:
         left = max(1, worker.size - int(option(spec, "by")))
-        _untouched(draft, worker, rules.SHRINK)
+        _untouched(draft, worker, other_rules.SHRINK)
         draft.note(f"{worker.name} goes from {worker.size} to {left}; what runs is not cut off.")
 
 
 def node_name(draft: Draft, workers: Workers) -> None:
     """A second worker under the name of each."""
     for worker in workers:
-        _untouched(draft, worker, rules.NODE_NAME)
+        _untouched(draft, worker, other_rules.NODE_NAME)
         draft.note(f"Two workers answer to the name of {worker.name}: commands to it reach both.")
 
 
 def disk_full(draft: Draft, workers: Workers) -> None:
     """A warm restart with a log that cannot be written."""
     warm(draft, workers, comes_back=True)
-    draft.rule(rules.DISK_FULL)
+    draft.rule(other_rules.DISK_FULL)
     draft.note("Log lines are missing; tasks run all the same.")
 
 
@@ -91,7 +91,7 @@ def network(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     elif spec.kind is FaultKind.HALF_OPEN:
         half_open(draft, workers, spec)
     else:
-        stand_still(draft, workers, spec, rules.SLOW)
+        stand_still(draft, workers, spec, other_rules.SLOW)
 
 
 def _untouched(draft: Draft, worker: WorkerSituation, rule: str) -> None:

@@ -105,6 +105,9 @@ def _soft(draft: Draft, worker: WorkerSituation, reach: Reach, law: Law) -> None
         return
     draft.first(f"Waits up to {soft:g} s for {running_tasks(reach.running)} (soft shutdown).")
     draft.becomes(waits, "running", reach.running)
+    if worker.pool in rules.GREENLETS:
+        draft.rule(rules.SOFT_GREENLETS)
+        return
     if law[0] is Fate.FINISHES or worker.task_seconds * 2 < soft:
         return
     after = {Fate.LOST: "be lost", Fate.ACKED: "be cut off and lost, though acks are late"}
