@@ -35,13 +35,13 @@ _DEEDS = {
     _K.CUT_CLIENTS: "cut every client",
     _K.FILL_BROKER: "fill the broker",
     _K.FLUSH_BROKER: "flush the broker",
-    _K.LATENCY: "delay the network",
-    _K.CUT: "cut the network",
-    _K.HALF_OPEN: "silence the network",
-    _K.SLOW: "slow the network",
+    _K.LATENCY: "delay the network of {}",
+    _K.CUT: "cut the network of {}",
+    _K.HALF_OPEN: "silence the network of {}",
+    _K.SLOW: "slow the network of {}",
     _K.DISK_FULL: "fill the disk of {}",
-    _K.POISON: "send poison",
-    _K.HOG: "send memory hogs",
+    _K.POISON: "send poison to {}",
+    _K.HOG: "send memory hogs to {}",
     _K.SHRINK: "shrink the pool of {}",
     _K.NODE_NAME: "double the name of {}",
     _K.ROLLING: "kill one after the other",
@@ -51,7 +51,7 @@ _NAMES = 2  # of workers, before they are counted
 
 
 def deed(spec: FaultSpec, targets: tuple[str, ...] = ()) -> str:
-    """What is done to whom, as a phrase: "kill w1", "cut the network"."""
+    """What is done to whom, as a phrase: "kill w1", "cut the network of w1"."""
     names = f"{len(targets)} workers" if len(targets) > _NAMES else listed(targets)
     if spec.target.pid is not None and "a process" in _DEEDS[spec.kind]:
         return _DEEDS[spec.kind].replace("a process", f"process {spec.target.pid}").format(names)

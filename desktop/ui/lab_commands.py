@@ -17,6 +17,7 @@ from desktop.engine.api import (
     FaultKind,
     FaultSpec,
     FaultState,
+    Pick,
     StackSnapshot,
     StackState,
     Stage,
@@ -37,18 +38,19 @@ _NO_DRILL = "No drill runs."
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A fault of one click: the target is the busiest worker, the rest as its kind has it."""
+    """A fault of one click, at the target that `pick` finds; the rest is as its kind has it."""
 
     key: str
     word: str
     icon: str
     kind: FaultKind
     shortcut: str
+    pick: Pick = Pick.BUSIEST
 
     @property
     def spec(self) -> FaultSpec:
         """What is injected."""
-        return FaultSpec(self.kind, Target())
+        return FaultSpec(self.kind, Target(self.pick))
 
 
 PRESETS = (
@@ -56,7 +58,7 @@ PRESETS = (
     Preset("process", "Kill a process", "process", FaultKind.KILL_PROCESS, "Ctrl+Alt+2"),
     Preset("freeze", "Freeze a worker", "freeze", FaultKind.FREEZE_WORKER, "Ctrl+Alt+3"),
     Preset("broker", "Restart broker", "broker", FaultKind.STOP_BROKER, "Ctrl+Alt+4"),
-    Preset("network", "Cut the network", "network", FaultKind.CUT, "Ctrl+Alt+5"),
+    Preset("network", "Cut the network", "network", FaultKind.CUT, "Ctrl+Alt+5", Pick.ALL),
 )
 
 
@@ -102,7 +104,7 @@ class LabCommands(QObject):
                 partial(self.inject, one.spec),
                 one.icon,
                 one.shortcut,
-                f"{one.word} now, without a question: the busiest one",
+                f"{one.word} now, without a question",
                 "Failure lab",
                 danger=True,
             )
@@ -143,11 +145,14 @@ class LabCommands(QObject):
         self._shell.do(self._shell.desk.inject(spec), partial(self._landed, spec), quiet=True)
 
     def _landed(self, spec: FaultSpec, number: int) -> None:
+        page = getattr(self._shell, "page", None)
+        if page is not None and page.objectName() == "lab":
+            return  # it stands there among what was done
         found = next((f for f in self._shell.bridge.snapshot.faults if f.id == number), None)
         text = (
             f"{sentence(deed(spec))}: done." if found is None else found.text or f"{title_of(found)}: done."
         )
-        toast = self._shell.toasts.say(text, "info")
+        toast = self._shell.toasts.say(sentence(text), "info")
         if found is not None and found.state is FaultState.UNDER_WAY:
             toast.offer("Undo", partial(self.undo, number))
 

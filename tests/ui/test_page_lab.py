@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop.engine.api import (
@@ -204,6 +204,21 @@ def test_presets_are_one_click_and_say_what_it_costs(open_page: Open, qtbot: QtB
     qtbot.waitUntil(lambda: not cut.isEnabled())
     QTest.mouseClick(kill, Qt.MouseButton.LeftButton)
     assert desk.called("inject") == [(FaultSpec(FaultKind.KILL_WORKER, Target()),)]
+
+
+def test_from_another_page_a_toast_tells_and_undoes(open_page: Open, qtbot: QtBot) -> None:
+    desk = FakeDesk()
+    page = open_page(desk, "overview")
+    page.shell.commands["lab.freeze"].trigger()
+    qtbot.waitUntil(lambda: bool(page.shell.toasts.shown))
+    toast = page.shell.toasts.shown[-1]
+    assert toast.text.startswith("Freeze a worker")
+    undo = next(b for b in toast.findChildren(QPushButton) if b.text() == "Undo")
+    QTest.mouseClick(undo, Qt.MouseButton.LeftButton)
+    assert desk.called("undo_fault") == [(1,)]
+    qtbot.waitUntil(lambda: not page.shell.commands["lab.undo"].isEnabled())
+    page.shell.lab_commands.undo(1)
+    assert desk.called("undo_fault") == [(1,)], "what is over is not undone again"
 
 
 def test_kinds_are_chosen_by_keys(open_page: Open, qtbot: QtBot) -> None:

@@ -16,6 +16,7 @@ from desktop.ui.fault_words import (
     back_words,
     counted,
     outcome_words,
+    sentence,
     title_of,
 )
 from desktop.ui.pages.lab_account import IdLine
@@ -133,7 +134,7 @@ class FaultCard(Card):
             self.pill.set_tone(Tone.IDLE, "Until the end", "It lasted when the run ended")
         else:
             self.pill.set_state(record.state)
-        self.text.setText(record.text)
+        self.text.setText(sentence(record.text))
         self.text.setVisible(bool(record.text))
         set_tone(self.text, "warn" if record.state is FaultState.MISSED else "muted")
         self.comparison.show_record(record)
