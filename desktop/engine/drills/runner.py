@@ -92,7 +92,7 @@ class Runner:
 
         def tell(stage: Stage, doing: str, share: float, faults: tuple[FaultRecord, ...]) -> None:
             whole = (number - 1 + share) / self._repeat
-            self._show(stage=stage, doing=doing, share=whole, faults=faults)
+            self._show(stage=stage, doing=doing, share=max(whole, self._shown.share), faults=faults)
 
         return Round(self._desk, self._drill, seed, number, self._halted, tell, self._judge).run()
 
