@@ -14,7 +14,7 @@ from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate, Law
 from desktop.engine.forecast.situation import WorkerSituation
 from desktop.engine.forecast.words import amounts, timeout_text
-from desktop.engine.forecast.workers import held, reached
+from desktop.engine.forecast.workers import held, on_its_way, reached
 from desktop.engine.stack.model import Persistence
 
 _PERHAPS = {
@@ -91,6 +91,8 @@ def lose_connection(
             held(draft, (Fate.MAYBE_BACK, waits[1]), reach)
         draft.becomes(runs, "running", reach.running)
         held(draft, waits, reach)
+        if reach.takes:
+            on_its_way(draft)
 
 
 def _perhaps(law: Law) -> Law:

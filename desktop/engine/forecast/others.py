@@ -12,7 +12,7 @@ from desktop.engine.forecast.freezes import half_open
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate
 from desktop.engine.forecast.situation import WorkerSituation
-from desktop.engine.forecast.workers import Workers, reached, warm
+from desktop.engine.forecast.workers import Workers, on_its_way, reached, warm
 from desktop.engine.stack.model import Pool, Restart
 
 
@@ -34,6 +34,7 @@ def poison(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
         draft.quietly((maybe, law[1]), "running", Count(0, most))
         draft.quietly((Fate.MAYBE_BACK, rules.KILLED_HELD[1]), "reserved", Count(0, reach.held.most))
         draft.note(f"On {worker.pool.value} a task that ends its process ends the worker, as SIGKILL does.")
+        on_its_way(draft)
         if most:
             fate = "be lost" if law[0] is Fate.LOST else "run again"
             draft.because(f"Up to {most:,} of what it runs and holds may {fate}: who runs beside the poison.")

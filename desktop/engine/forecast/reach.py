@@ -8,8 +8,8 @@ from desktop.engine.api import Count
 from desktop.engine.forecast.draft import exactly
 from desktop.engine.forecast.situation import LONG_TASK, Situation, WorkerSituation
 
-# Tasks that end on a worker in a second, above which a kill hits the window of BRPOP now and then.
-FLOOD = 20.0
+# Tasks that end on a worker in a second, above which a fault hits the window of BRPOP now and then.
+_OFTEN = 3.0
 _MOVING = "Tasks come, start and end while you read this: the numbers are ranges."
 
 
@@ -21,6 +21,7 @@ class Reach:
     reserved: Count
     scheduled: int
     why: str = ""  # why it is a range
+    takes: bool = False  # it takes messages at that moment
 
     @property
     def held(self) -> Count:
@@ -43,10 +44,11 @@ def reach_of(situation: Situation, worker: WorkerSituation) -> Reach:
         running = exactly(runs)
     else:
         running = Count(max(0, runs - ends), runs + min(free, reserved + waiting + comes))
-    if full and waiting > 2 * ends and not comes:
+    if full and waiting > 2 * ends and not comes and worker.task_seconds > LONG_TASK:
         held = exactly(reserved)
     else:
         taken = comes + (waiting if free else min(waiting, ends))
         held = Count(max(0, reserved - starts), reserved + taken)
     why = "" if running.exact and held.exact else _MOVING
-    return Reach(running, held, worker.scheduled, why)
+    takes = comes > 0 or (waiting > 0 and (free > 0 or worker.ends_per_second > _OFTEN))
+    return Reach(running, held, worker.scheduled, why, takes)

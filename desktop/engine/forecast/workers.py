@@ -9,7 +9,7 @@ from desktop.engine.api import Count, FaultSpec
 from desktop.engine.faults.catalog import option
 from desktop.engine.forecast import rules
 from desktop.engine.forecast.draft import Draft, exactly
-from desktop.engine.forecast.reach import FLOOD, Reach, reach_of
+from desktop.engine.forecast.reach import Reach, reach_of
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate, Law
 from desktop.engine.forecast.situation import WorkerSituation
@@ -34,14 +34,14 @@ def kill(draft: Draft, workers: Workers) -> None:
                 draft.rule(rules.FROZEN_KILL)
         draft.becomes(law, "running", reach.running)
         held(draft, rules.KILLED_HELD, reach)
-        if worker.ends_per_second > FLOOD or (worker.frozen and not worker.held):
-            _brpop(draft)
+        if reach.takes or (worker.frozen and not worker.held):
+            on_its_way(draft)
 
 
-def _brpop(draft: Draft) -> None:
-    draft.rule(rules.BRPOP)
-    draft.becomes((Fate.MAYBE_LOST, rules.BRPOP), "waiting", Count(0, 1))
-    draft.because("A message that is on its way from the queue to the worker at that moment is lost.")
+def on_its_way(draft: Draft) -> None:
+    """A message that this worker takes in the very moment may be lost."""
+    draft.quietly((Fate.MAYBE_LOST, rules.BRPOP), "waiting", Count(0, 1))
+    draft.because("A message that is on its way from the queue to a worker at that moment is lost.")
 
 
 def warm(draft: Draft, workers: Workers, *, comes_back: bool) -> None:
@@ -169,6 +169,7 @@ def rolling(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
         most = reach.running.most + reach.held.most
         draft.quietly((maybe, law[1]), "running", Count(0, most))
         draft.quietly((Fate.MAYBE_BACK, rules.KILLED_HELD[1]), "reserved", Count(0, reach.held.most))
+        on_its_way(draft)
         fate = "lost" if law[0] is Fate.LOST else "cut off and run again"
         draft.first(f"Whatever {worker.name} runs when its turn comes is {fate} (acks {settings.acks}).")
     mean = duration(float(option(spec, "mean")))
