@@ -130,6 +130,24 @@ def test_of_two_kills_each_has_its_own(judged: Judged) -> None:
     assert (second.lost, second.back) == (ids("b"), ids("c")), "c was held by the second process as well"
 
 
+def test_rolling_kills_are_what_their_kills_are(judged: Judged) -> None:
+    run = ToldRun()
+    run.sent("a", "b", "c")
+    busy(run, "a")
+    busy(run, "b", worker="w2")
+    held(run, "c")
+    run.died("w1", AT + 0.004)
+    run.died("w2", AT + 5.004)
+    run.ran("c", AT + 60, "w1", start=2)
+    clock = fault(FaultKind.ROLLING, "w1", "w2", pids=(11, 12))
+    first = fault(FaultKind.KILL_WORKER, "w1", number=2, pids=(11,))
+    second = fault(FaultKind.KILL_WORKER, "w2", number=3, pids=(12,), at=AT + 5)
+    whole, *kills = judged.all(run, clock, first, second)
+    assert [kill.lost for kill in kills] == [ids("a"), ids("b")], "though the clock landed with the first"
+    assert (whole.lost, whole.back, whole.settled) == (ids("a", "b"), ids("c"), True)
+    assert whole.first_back == pytest.approx(60.0, abs=1e-3)
+
+
 def test_what_another_fault_did_later_to_the_same_run_is_not_counted(judged: Judged) -> None:
     run = ToldRun()
     run.sent("a", "b")

@@ -102,12 +102,22 @@ class Faults:
         snapshot = targets.of_the_living(self._draw())
         record = FaultRecord(number, spec, FaultState.MISSED, asked, by_drill=by_drill)
         try:
-            record = replace(record, forecast=self._foresee(snapshot, spec))
+            record = replace(record, forecast=self._foretold(snapshot, spec))
             aims = targets.choose(spec, snapshot)
             landed = doer_of(spec.kind)(self._ground(snapshot, by_drill), spec, aims)
         except Exception as error:
             raise self._missed(record, error) from error
         return self._landed(record, landed)
+
+    def _foretold(self, snapshot: StackSnapshot, spec: FaultSpec) -> Forecast | None:
+        """None where it failed: what is said of a fault must not keep it from being done."""
+        try:
+            return self._foresee(snapshot, spec)
+        except DeskError:
+            raise
+        except Exception as error:
+            log.error("a fault could not be foretold", exc_info=error)
+            return None
 
     def _ground(self, snapshot: StackSnapshot, by_drill: bool) -> Ground:
         return Ground(

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from desktop.engine.api import FaultRecord, Forecast, Outcome, Record
+from desktop.engine.api import FaultKind, FaultRecord, Forecast, Outcome, Record
 from desktop.engine.supervise.outcome import plural
 from desktop.engine.verdict.reading import ask
 
@@ -39,15 +39,50 @@ def outcome_of(
 
 
 def outcomes_of(record: Record, faults: Iterable[FaultRecord]) -> tuple[FaultRecord, ...]:
-    """The same faults, each with its outcome; those that did not land are left as they are."""
+    """The same faults, each with its outcome; those that did not land are left as they are.
+
+    Rolling kills are what their kills are, each of which is a fault of its own.
+    """
     faults = tuple(faults)
     landed = sorted((one for one in faults if one.landed_at is not None), key=_landed_at)
+    single = [one for one in landed if one.spec.kind is not FaultKind.ROLLING]
     if not landed:
         return faults
-    found = ask(record, lambda reading, hand: _outcomes(reading, hand, landed))
+    found = dict(ask(record, lambda reading, hand: _outcomes(reading, hand, single))) if single else {}
+    for one in landed:
+        if one.spec.kind is FaultKind.ROLLING:
+            kills = [found[kill.id] for kill in single if _is_kill_of(one, kill)]
+            found[one.id] = _together(one, kills)
     return tuple(
         dataclasses.replace(one, outcome=found[one.id]) if one.id in found else one for one in faults
     )
+
+
+def _is_kill_of(rolling: FaultRecord, kill: FaultRecord) -> bool:
+    """The clock keeps the processes that its kills hit."""
+    return (
+        kill.spec.kind is FaultKind.KILL_WORKER
+        and _landed_at(kill) >= _landed_at(rolling)
+        and bool(kill.pids)
+        and set(kill.pids) <= set(rolling.pids)
+    )
+
+
+def _together(fault: FaultRecord, parts: Sequence[Outcome]) -> Outcome:
+    """Each task once, as the worst that befell it."""
+    taken: set[str] = set()
+    ids: dict[str, tuple[str, ...]] = {}
+    for name in _WORDS:
+        fresh = dict.fromkeys(task for part in parts for task in getattr(part, name) if task not in taken)
+        taken.update(fresh)
+        ids[name] = tuple(fresh)
+    found = Outcome(
+        settled=all(part.settled for part in parts),
+        first_back=min((part.first_back for part in parts if part.first_back is not None), default=None),
+        still=max((part.still for part in parts), default=0),
+        **ids,
+    )
+    return dataclasses.replace(found, differs=differences(fault.forecast, found))
 
 
 def _landed_at(fault: FaultRecord) -> float:
