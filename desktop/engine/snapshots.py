@@ -65,14 +65,14 @@ def of_living(
     """A stack that was started."""
     spec = live.spec()
     workers = tuple(_worker(live, sampler, worker) for worker in tuple(live.workers.values()))
-    state = live.state()
+    state, relay = live.state(), live.relay
     return StackSnapshot(
         t=time.time(),
         spec=spec,
         state=state,
         started_at=live.started_at if state is not StackState.STOPPED else None,
         broker=_broker(live, sampler),
-        relay=_service(live.relay, sampler) if live.relay is not None else None,
+        relay=_service(relay, sampler) if relay is not None else None,
         web=_service(live.web, sampler) if live.web is not None else None,
         workers=workers,
         queues=queues_of(queues, sampler, workers, live.feed.told),

@@ -20,6 +20,7 @@ from desktop.engine.api import (
     Pick,
     ServiceEvent,
     ServiceSnapshot,
+    StackState,
     State,
     StopHow,
     Target,
@@ -157,3 +158,11 @@ def test_a_stack_without_a_relay_says_how_to_get_one(open_desk: Callable[[str], 
         fault(desk, FaultKind.CUT, 1.0)
     assert "relay = true" in refused.value.next_step
     assert [record.state for record in desk.snapshot().faults] == [FaultState.MISSED]
+
+    # Its only worker is killed: the stack is troubled until that answers again, not starting.
+    told: list[tuple[State, StackState]] = []
+    desk.subscribe(lambda event: told.append((event.state, desk.snapshot().state)))
+    desk.send_signal("w1", "KILL").result(10)
+    eventually(lambda: told and told[-1][0] is State.READY, "w1 answers again")
+    assert [state for state, _ in told] == [State.EXITED, State.BACKING_OFF, State.STARTING, State.READY]
+    assert [stack for _, stack in told] == [*[StackState.TROUBLED] * 3, StackState.RUNNING]

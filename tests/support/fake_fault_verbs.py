@@ -23,6 +23,7 @@ from desktop.engine.api import (
     StackState,
     WorkerSnapshot,
 )
+from desktop.engine.stack.model import StackSpec
 from tests.support.fake_faults import INFOS, RULES
 
 
@@ -38,6 +39,7 @@ class FakeFaultVerbs:
     foreseen: dict[FaultKind, Forecast]
     infos: tuple[FaultInfo, ...] = INFOS
     clock: Callable[[], float]
+    spec: StackSpec
 
     def _future(self, verb: str, args: tuple[Any, ...], result: Any) -> Future[Any]:
         raise NotImplementedError  # FakeDesk's
@@ -58,10 +60,11 @@ class FakeFaultVerbs:
         snapshot = self.snapshot()
         if snapshot.state is StackState.STOPPED:
             return Forecast(snapshot.t, (), (), impossible="The stack does not run. Start it first.")
-        aims = self.info_of(fault.kind).aims_at
-        if fault.kind in (FaultKind.LATENCY, FaultKind.CUT):
+        info = self.info_of(fault.kind)
+        if info.needs_relay and not snapshot.spec.broker.relay:
             why = "Workers reach the broker directly. Set relay = true under [broker] and restart the stack."
             return Forecast(snapshot.t, (), (), impossible=why)
+        aims = info.aims_at
         if aims in ("broker", "stack"):
             return _of_broker(snapshot)
         hit = _hit(snapshot, fault)
@@ -105,6 +108,15 @@ class FakeFaultVerbs:
             for one in self.faults
         )
         return self._future("undo_fault", (fault,), "It was undone.")
+
+    def use_relay(self, on: bool) -> Future[str]:
+        future = self._future("use_relay", (on,), f"The relay is {'between' if on else 'gone'}.")
+        future.add_done_callback(lambda done: self._relay_is(done, on))
+        return future
+
+    def _relay_is(self, done: Future[str], on: bool) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self.spec = replace(self.spec, broker=replace(self.spec.broker, relay=on))
 
     def account(self, folder: Path | None = None) -> Future[Account]:
         return self._future("account", (folder,), self.the_account)

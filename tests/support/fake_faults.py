@@ -103,6 +103,7 @@ INFOS = (
         True,
         5.0,
         "The relay lets connections through again.",
+        needs_relay=True,
     ),
     FaultInfo(
         _K.LATENCY,
@@ -114,6 +115,7 @@ INFOS = (
         30.0,
         "The relay passes packets on at once.",
         (_DELAY,),
+        needs_relay=True,
     ),
     FaultInfo(
         _K.POISON,

@@ -149,6 +149,14 @@ class Desk(Protocol):
     def undo_fault(self, fault: int) -> Future[str]:
         """End a fault that lasts, now."""
 
+    def use_relay(self, on: bool) -> Future[str]:
+        """Let workers reach the broker through the relay, so that their network can be broken, or directly.
+
+        On a stack that runs every worker that runs is restarted warm, all at once, and the broker stays up:
+        what they hold is finished or given back. Ends when they answer again. Refused while a fault lasts or
+        a drill runs. On a stopped stack it only changes its settings.
+        """
+
     def account(self, folder: Path | None = None) -> Future[Account]:
         """What became of every task of a run; None: of the one that is shown."""
 

@@ -108,6 +108,7 @@ class FaultInfo:
     undo: str = ""  # what ends it, in one sentence; "" when it is done in a moment
     options: tuple[FaultOption, ...] = ()
     destructive: bool = False  # messages are destroyed whatever the settings are
+    needs_relay: bool = False  # only where workers reach the broker through the relay (`Desk.use_relay`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from desktop.engine.desk.drill_verbs import DrillVerbs
 from desktop.engine.desk.fault_verbs import FaultVerbs
 from desktop.engine.desk.leftover_verbs import LeftoverVerbs
 from desktop.engine.desk.message_verbs import MessageVerbs
+from desktop.engine.desk.relay_verbs import RelayVerbs
 from desktop.engine.desk.report_verbs import ReportVerbs
 from desktop.engine.desk.run_verbs import RunVerbs
 from desktop.engine.desk.verdict_verbs import VerdictVerbs
@@ -62,7 +63,15 @@ SIGNALS = ("TERM", "INT", "QUIT", "KILL", "STOP", "CONT")
 
 
 class LocalDesk(
-    MessageVerbs, RunVerbs, AttachVerbs, LeftoverVerbs, FaultVerbs, DrillVerbs, VerdictVerbs, ReportVerbs
+    MessageVerbs,
+    RunVerbs,
+    AttachVerbs,
+    LeftoverVerbs,
+    FaultVerbs,
+    RelayVerbs,
+    DrillVerbs,
+    VerdictVerbs,
+    ReportVerbs,
 ):
     """Starts and supervises one stack at a time on this machine. Call `close` at the end."""
 

@@ -26,7 +26,6 @@ from desktop.engine.stack.problems import did_you_mean, kind_of, shown, wrong
 _WHEN = ("at", "when", "every")
 _OWN = ("what", "target", *_WHEN, "times", "for")
 _PICKS = ("random", "busiest", "all")
-_RELAYED = frozenset({FaultKind.LATENCY, FaultKind.CUT, FaultKind.HALF_OPEN, FaultKind.SLOW})
 _MOST_TIMES = 1_000
 _MOMENT_STEP = 'Write at = "5 s", when = "2 active on w1", or every = "10 s" with times = 3.'
 Path = tuple[str | int, ...]
@@ -61,7 +60,7 @@ def read_fault(
         line=line,
     )
     _check_moment(reader, table, path)
-    if kind in _RELAYED and stack is not None and not stack.broker.relay:
+    if info.needs_relay and stack is not None and not stack.broker.relay:
         step = "Write relay = true in the stack's [broker]."
         reader.fault((*path, "what"), "needs the relay between workers and broker.", step)
     if len(reader.problems) == before:

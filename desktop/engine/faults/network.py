@@ -164,8 +164,8 @@ def relay_of(ground: Ground) -> RelayService:
     relay = ground.live.relay
     if relay is None:
         raise DeskError(
-            "Breaking the network needs the relay, and this stack was started without one.",
-            "Set `relay = true` under [broker] and start the stack again.",
+            "Breaking the network needs the relay, and workers of this stack reach the broker directly.",
+            "Put the relay between them, or set `relay = true` under [broker].",
         )
     return relay
 

@@ -108,8 +108,7 @@ def _forget(ground: Ground, twin: TwinService) -> None:
     """In the loop: it is in no stack file, so nothing else knows it."""
     live = ground.live
     live.workers.pop(twin.name, None)
-    if live.relay is not None:
-        live.relay.forget(twin.name)
+    live.network.forget(twin.name)
     live.changed()
 
 

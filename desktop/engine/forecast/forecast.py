@@ -11,8 +11,6 @@ from desktop.engine.forecast.draft import Draft
 from desktop.engine.forecast.freezes import freeze
 from desktop.engine.forecast.situation import Situation, WorkerSituation
 
-_NETWORK = frozenset({FaultKind.LATENCY, FaultKind.CUT, FaultKind.HALF_OPEN, FaultKind.SLOW})
-
 
 def forecast(situation: Situation, spec: FaultSpec) -> Forecast:
     """What that fault would do at that moment. Does nothing, and raises nothing.
@@ -54,10 +52,10 @@ def _check_possible(situation: Situation, spec: FaultSpec) -> None:
             "Without worker_soft_shutdown_timeout there is no soft shutdown: SIGQUIT stops cold.",
             "Set it in [celery], or choose the cold shutdown.",
         )
-    if kind in _NETWORK and not situation.relay:
+    if info_of(kind).needs_relay and not situation.relay:
         raise DeskError(
             "The workers of this stack reach the broker directly: there is no network to break.",
-            "Write relay = true in [broker], and start the stack again.",
+            "Put the relay between them (workers restart warm), or write relay = true in [broker].",
         )
     if info_of(kind).aims_at == "broker" and not situation.broker_alive:
         raise DeskError("The broker does not run now.", "Start it first.")

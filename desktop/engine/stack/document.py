@@ -87,6 +87,12 @@ class Document:
             self.worker(name)
             self._take(tuple(w for w in self._spec.workers if w.name != name))
 
+    def use_relay(self, on: bool) -> None:
+        """Workers reach the broker through the relay, or directly."""
+        with self._lock:
+            broker = dataclasses.replace(self._spec.broker, relay=on)
+            self._spec = dataclasses.replace(self._spec, broker=broker)
+
     def _take(self, workers: tuple[WorkerSpec, ...]) -> None:
         self._spec = dataclasses.replace(self._spec, workers=workers)
 

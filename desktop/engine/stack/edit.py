@@ -130,7 +130,10 @@ class _Edit:
         if old.name != new.name:
             self._sync((), lambda doc: doc, {"name": new.name})
         self._section("app", app_keys(old.app), app_keys(new.app))
-        self._section("broker", broker_keys(old.broker), broker_keys(new.broker))
+        broker = broker_keys(new.broker)
+        if old.broker.relay and not new.broker.relay:
+            broker["relay"] = False  # its line stays, with its comment: it comes and goes with a click
+        self._section("broker", broker_keys(old.broker), broker)
         self._section("celery", old.celery, new.celery)
         self._web(old.web, new.web)
         if old.workers != new.workers or default_queue_of(old) != default_queue_of(new):

@@ -12,9 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from desktop.engine.api import (
     DeskError,
@@ -25,7 +23,7 @@ from desktop.engine.api import (
     State,
     StopHow,
 )
-from desktop.engine.observe.logfiles import last_lines, prune, rotate
+from desktop.engine.observe.logfiles import last_lines
 from desktop.engine.record.client import Recorder
 from desktop.engine.record.told import WorkerTold
 from desktop.engine.relay.service import NAME as RELAY
@@ -36,13 +34,14 @@ from desktop.engine.supervise import broker as brokers
 from desktop.engine.supervise.control import ControlClient, Heard
 from desktop.engine.supervise.guard import Guard
 from desktop.engine.supervise.guardian import LAST
+from desktop.engine.supervise.health import Health
 from desktop.engine.supervise.loop import Loop
+from desktop.engine.supervise.network import Network
 from desktop.engine.supervise.pool_processes import PoolProcesses
 from desktop.engine.supervise.ports import free_port
 from desktop.engine.supervise.process import ManagedProcess
 from desktop.engine.supervise.service import Service
 from desktop.engine.supervise.services import (
-    PING_EVERY,
     BrokerService,
     WebService,
     WorkerService,
@@ -52,11 +51,8 @@ from desktop.engine.supervise.session import Record, Registered
 
 log = logging.getLogger(__name__)
 
-TICK = 0.5  # seconds between two looks at health
 MARKS_KEPT = 1000
-LOGS_KEPT = 10  # log files per service: a crash loop must not fill the disk
-ROTATE_EVERY = 10  # ticks
-LOOK_LIMIT = 10.0  # seconds after which the broker is looked into, though services still start
+_DOWN = frozenset({State.EXITED, State.CRASH_LOOP, State.SILENT, State.BACKING_OFF})
 
 
 class LiveStack:
@@ -88,11 +84,9 @@ class LiveStack:
         self._heard = heard
         self._changed = changed
         self._control: ControlClient | None = None
-        self._ticks = 0
-        self._last_ping = 0.0
         self._ending = False
-        self._looked_into = False
         self._waiters: list[tuple[Callable[[], bool], Callable[[], None]]] = []
+        self._health = Health(self)
         self._pool_processes = PoolProcesses(
             loop, self._pool_process_wanted, self._task_of, self._pool_process_ended
         )
@@ -101,7 +95,7 @@ class LiveStack:
         self.web = WebService(self, spec.web) if spec.web is not None else None
         if self.web is not None and not self.web.port:
             self.web.port = free_port()
-        self.relay = RelayService(self) if spec.broker.relay else None
+        self.network = Network(self, self.broker, spec.broker.relay)
         self.workers: dict[str, WorkerService] = {w.name: WorkerService(self, w) for w in spec.workers}
         self._to_start = [s for s in self.services() if s not in (self.broker, self.relay)]
 
@@ -113,6 +107,11 @@ class LiveStack:
             log_file=self.logs_folder / "recorder.001.log",
             env={**base_env(self.session_id), LAST: "1"},
         )
+
+    @property
+    def relay(self) -> RelayService | None:
+        """Between the workers and the broker, where there is one; from any thread."""
+        return self.network.relay
 
     # what the services ask for
 
@@ -166,45 +165,36 @@ class LiveStack:
         return self.web.url if self.web is not None else ""
 
     def broker_ready_since(self) -> float | None:
-        way = [service for service in (self.broker, self.relay) if service is not None]
-        if any(service.state is not State.READY for service in way):
-            return None
-        return time.monotonic() - (time.time() - max(service.since for service in way))
+        return self.network.open_since()
 
     def way_to_broker(self, worker: str) -> brokers.Endpoint | None:
-        if self.relay is None or self.endpoint is None:
-            return self.endpoint
-        return replace(self.endpoint, port=self.relay.port_of(worker))
+        return self.network.way(worker)
 
     def network_of(self, worker: str) -> str:
-        return self.relay.text_of(worker) if self.relay is not None else ""
+        return self.network.text_of(worker)
 
     # start and stop
 
     def start(self) -> None:
         """Start the broker; everything else follows when it answers."""
         self.feed.start()
-        self.loop.later(TICK, self._tick)
+        self._health.begin()
         if self.web is not None:
             self._to_start.remove(self.web)
             self.web.start()
-        if self.relay is not None:
-            self.relay.keep_ports(self.workers, {})
-            self.relay.start()
+        self.network.start(self.workers)
         self.broker.start()
 
     def adopt(self, record: Record) -> None:
         """Take over what a crashed panel left; what did not survive is shown as exited."""
         self.feed.start()
-        self.loop.later(TICK, self._tick)
+        self._health.begin()
         self._to_start.clear()
         living = {service.name: service for service in record.services if service.alive}
-        if self.relay is not None:
-            left = living.pop(RELAY, None)
-            self.relay.take_over(record.relay_ports, left.pid if left is not None else None)
+        self.network.adopt(record)
         for service in self.services():
             found = living.get(service.name)
-            if found is not None:
+            if found is not None and service is not self.relay:
                 process = ManagedProcess.adopt(found.pid, found.started_at)
                 service.adopt(process, found.starts, Path(found.log_file))
 
@@ -236,14 +226,6 @@ class LiveStack:
     def waiting_to_start(self) -> frozenset[str]:
         """Services that wait for the broker; from any thread."""
         return frozenset(service.name for service in self._to_start)
-
-    def signal_pool_process(self, worker: str, pid: int, number: int) -> None:
-        """Signal one pool process. Raises DeskError when it is none of that worker's."""
-        if pid not in self.feed.pool_pids(worker, self.workers[worker].starts):
-            raise DeskError(f"{worker} has no pool process {pid} any more.", "Choose another one.")
-        self._pool_processes.watch(worker, (pid,))  # it may be younger than the last look at the pool
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
     def when(self, done: Callable[[], bool], then: Callable[[], None]) -> None:
         """Call `then` in the loop once `done` is true; looked at after each change of a state."""
@@ -293,72 +275,24 @@ class LiveStack:
     def close(self) -> None:
         """Let go of threads; the processes have ended. From any thread but the loop's."""
         self.feed.stop()
-        if self.relay is not None:
-            self.relay.close()
+        self.network.close()
         if self._control is not None:
             self._control.close()
             self._control = None
 
-    # health
+    # pool processes
 
-    def _tick(self) -> None:
-        if self.ended:
-            return
-        self.loop.later(TICK, self._tick)
-        self._ticks += 1
-        now = time.monotonic()
-        self._look_into_the_broker()
-        self.broker_health(now)
-        alive = [worker for worker in self.workers.values() if worker.process is not None]
-        for service in self.services():
-            service.look_at_freeze()
-            service.look_at_stop()
-        for worker in alive:
-            worker.look_at_health()
-        if now - self._last_ping >= PING_EVERY and alive:
-            self._last_ping = now
-            self._ping_all([w.node for w in alive if w.state in (State.READY, State.SILENT)])
-        if self._ticks % ROTATE_EVERY == 0:
-            threading.Thread(target=self._bound_logs, name="log-bounds", daemon=True).start()
-        for worker in alive:
-            self._pool_processes.watch(worker.name, self.feed.pool_pids(worker.name, worker.starts))
+    def watch_pool(self, worker: WorkerService) -> None:
+        """Tell when one of its pool processes ends by itself."""
+        self._pool_processes.watch(worker.name, self.feed.pool_pids(worker.name, worker.starts))
 
-    def _look_into_the_broker(self) -> None:
-        """Not while services start: it costs the recorder a third of a second of a core to begin with."""
-        since = self.broker_ready_since()
-        if self._looked_into or since is None or self.endpoint is None:
-            return
-        starting = any(service.state is State.STARTING for service in self.services())
-        if not starting or time.monotonic() - since > LOOK_LIMIT:
-            self._looked_into = True
-            options = self.spec().celery.get("broker_transport_options", {})
-            self.feed.broker(self.endpoint.url, options if isinstance(options, Mapping) else {})
-
-    def broker_health(self, now: float) -> None:
-        """A PONG every two seconds, and the same of the relay."""
-        if now - self._last_ping >= PING_EVERY:
-            self.broker.look_at_health()
-        if self.relay is not None:
-            self.relay.look_at_health()
-
-    def _ping_all(self, nodes: list[str]) -> None:
-        if not nodes:
-            return
-
-        def heard(node: str, _reply: Any) -> None:
-            worker = self.workers.get(node.partition("@")[0])
-            if worker is not None:
-                self.loop.call(worker.pong)
-
-        self.ping(nodes, heard)
-
-    def _bound_logs(self) -> None:
-        for service in self.services():
-            if service.log_file is not None:
-                with contextlib.suppress(OSError):
-                    rotate(service.log_file)
-        with contextlib.suppress(OSError):
-            prune(self.logs_folder, LOGS_KEPT, [s.log_file for s in self.services() if s.log_file])
+    def signal_pool_process(self, worker: str, pid: int, number: int) -> None:
+        """Signal one pool process. Raises DeskError when it is none of that worker's."""
+        if pid not in self.feed.pool_pids(worker, self.workers[worker].starts):
+            raise DeskError(f"{worker} has no pool process {pid} any more.", "Choose another one.")
+        self._pool_processes.watch(worker, (pid,))  # it may be younger than the last look at the pool
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
     def _pool_process_wanted(self, name: str) -> bool:
         """Not while the worker ends: that is told already."""
@@ -400,8 +334,14 @@ class LiveStack:
         """A worker that is stopped leaves the stack."""
         self._document.remove_worker(name)
         del self.workers[name]
-        if self.relay is not None:
-            self.relay.forget(name)
+        self.network.forget(name)
+        self._new_text()
+        self.changed()
+
+    def lead(self, through_relay: bool) -> None:
+        """Workers that start from now on reach the broker through the relay, or directly."""
+        self.network.lead(through_relay)
+        self._document.use_relay(through_relay)
         self._new_text()
         self.changed()
 
@@ -418,9 +358,7 @@ class LiveStack:
         states = [service.state for service in self.services()]
         if all(state is State.READY for state in states):
             return StackState.RUNNING
-        if any(
-            state in (State.EXITED, State.CRASH_LOOP, State.SILENT, State.BACKING_OFF) for state in states
-        ):
+        if any(state in _DOWN for state in states) or any(service.recovers for service in self.services()):
             return StackState.TROUBLED
         if State.STARTING in states or self._to_start:
             return StackState.STARTING

@@ -126,6 +126,11 @@ class Service:
         """Whether it is started at once when it has stopped."""
         return self._after_stop is not None
 
+    @property
+    def recovers(self) -> bool:
+        """Whether it ended, was started again by its policy, and does not answer yet."""
+        return self._by_itself and self.state is State.STARTING
+
     # lights
 
     @property
