@@ -291,13 +291,15 @@ def test_a_network_that_is_cut_strands_what_prefork_holds() -> None:
 
 
 def test_tasks_that_move_make_ranges() -> None:
-    fast = said(moment(worker(), per_second=40.0), K.KILL_WORKER)
+    fast = said(moment(worker(since=NOW - 0.05), per_second=40.0), K.KILL_WORKER)
     assert fast.lost.least == 0
     assert fast.lost.most >= 2
     assert "ranges" in " ".join(fast.sentences)
     young = said(moment(worker(since=NOW - 0.05, reserved=0), waiting=0), K.KILL_WORKER)
     assert young.lost == Count(0, 2), "nobody knows how long they take"
-    slow = said(moment(worker(), per_second=0.5), K.KILL_WORKER)
+    beside = said(moment(worker(), worker("w2", since=NOW - 0.05), per_second=40.0), K.KILL_WORKER, "w1")
+    assert beside.lost.least == 2, "what has run for long is none of those that end"
+    slow = said(moment(worker(since=NOW - 1.0), per_second=0.5), K.KILL_WORKER)
     assert slow.lost == Count(2, 2), "what ends is replaced at once by what waits"
 
 

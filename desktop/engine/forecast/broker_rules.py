@@ -113,8 +113,8 @@ _UNACKNOWLEDGED: Law = (
         "broker/keeps/unacknowledged",
         "What ends while the broker is away may not get acknowledged, and then runs once more.",
         f"{TABLE}: threads 4, gevent and eventlet 3, solo 1; measured: gevent and eventlet 1 of 1 (early), "
-        "3 of 3 (late), solo 1 of 1, threads 4 of 8 with results and 0 of 8 without; 1 of 4 on prefork "
-        "and threads under way in a run of the audit",
+        "3 of 3 (late), solo 1 of 1, threads 4 of 8 with results and 0 of 8 without; on prefork "
+        "and threads together 1 in 1 of 2 runs of the audit",
     ),
 )
 _GIVEN_BACK: Law = (

@@ -35,6 +35,7 @@ DEPTH_LAG = 0.8
 LONG_TASK = 0.5
 # A load generator that ended so lately may have sent what the snapshot does not show yet.
 _JUST_SENT = 1.0
+_OLD = 1.5  # seconds for which a task has run that belongs to the long ones
 # Pools whose event loop looks for what is past the visibility timeout. Greenlets never do while they run.
 SWEEPING = frozenset({Pool.PREFORK, Pool.THREADS, Pool.SOLO})
 _SAMPLE_APP = "tasks"
@@ -158,8 +159,10 @@ class Situation:
         """How many of its tasks may end between what is known and the fault; 0 where that is unlikely.
 
         By how many ended of late; where none did, by how long they have run: what has run for long goes on.
+        The rate is that of all workers, so that those whose tasks all run for long have no part in it.
         """
-        if worker.ends_per_second > 0:
+        young = any(self.t - task.since < _OLD for task in worker.running)
+        if worker.ends_per_second > 0 and (young or not worker.running):
             expected = worker.ends_per_second * LAG
             return 0 if expected < 0.05 else math.ceil(expected + 2 * math.sqrt(expected))
         expected = sum(LAG / (max(0.0, self.t - task.since) + LAG) for task in worker.running)
