@@ -73,7 +73,8 @@ def test_a_delay_is_kept_each_way_and_keeps_the_order(relayed: Relayed) -> None:
         while heard.count(b"\r\n") < 201:
             heard += plain.recv(4096)
     assert heard == b"+OK\r\n" + b"".join(b"$3\r\n%03d\r\n" % number for number in range(100))
-    # Cleared: what waits comes at once.
+    # Cleared: what waits comes at once. The end of the line before must not be held up as well.
+    eventually(lambda: relayed.count("w1").connections == 1, "the other connection has ended")
     relayed.set("w1", Conditions(delay=60))
     with relayed.connect("w1") as plain:
         plain.sendall(b"AUTH %s\r\n" % relayed.server.password.encode())
