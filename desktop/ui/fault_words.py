@@ -131,6 +131,15 @@ def outcome_words(outcome: Outcome | None, state: FaultState) -> str:
     return "Not as forecast." if outcome.differs else ""
 
 
+def nothing_words(seen: Forecast, outcome: Outcome | None) -> str:
+    """Where no figure of the forecast and none of the outcome is more than zero."""
+    if outcome is None:
+        return "Forecast: nothing is lost." if seen.sure else "What it costs cannot be foretold."
+    if not outcome.settled:
+        return "Nothing was lost so far."
+    return "Nothing was lost, as forecast." if seen.sure else "Nothing was lost."
+
+
 def tasks_of(record: FaultRecord) -> str:
     """The filter of the page Tasks for those that a fault may have touched."""
     if record.landed_at is None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from desktop.engine.api import DrillSnapshot, FaultKind, Finding, Stage
+from desktop.engine.api import DrillSnapshot, FaultKind, Finding, Stage, Underway
+from desktop.ui.widgets.progress_toast import ProgressToast
 from tests.support.fake_drill_verbs import drill_of
 from tests.support.fake_faults import ACCOUNT, DRILLS, made_faults, made_verdict
 from tests.ui import scenes_graphs
@@ -94,6 +95,8 @@ def shots(shot: Callable[..., Any], noon: float) -> tuple[Any, ...]:
         shot("lab-done-workers", "workers", act=done_elsewhere(noon)),
         shot("lab-rules", "lab", act=kind(FaultKind.KILL_WORKER, rules=True)),
         shot("lab-network", "lab", act=kind(FaultKind.LATENCY)),
+        shot("lab-relaying", "lab", act=relaying),
+        shot("lab-report", "lab", act=reporting(noon)),
         shot("lab-poison", "lab", act=kind(FaultKind.POISON)),
         shot("lab-drills", "lab", act=drills),
         shot("lab-running", "lab", act=running(noon)),
@@ -101,6 +104,27 @@ def shots(shot: Callable[..., Any], noon: float) -> tuple[Any, ...]:
         shot("lab-fail", "lab", act=verdict(noon, Finding.FAIL, 50)),
         shot("lab-unknown", "lab", act=verdict(noon, Finding.UNKNOWN)),
     )
+
+
+def relaying(window: Any) -> None:
+    """The relay is being put between."""
+    window.bridge.desk.hold = True
+    kind(FaultKind.CUT)(window)
+    window.page.shell.commands["lab.relay_on"].trigger()
+
+
+def reporting(noon: float) -> Act:
+    """A report is being written."""
+
+    def act(window: Any) -> None:
+        done(noon)(window)
+        writing = Underway[Any]()
+        writing.share, writing.doing = 0.43, "Reading 100,000 tasks"
+        window.toasts.put(
+            ProgressToast(window.toasts, "Writing the report of 20261122-101500-laptop", writing)
+        )
+
+    return act
 
 
 def graphs(noon: float) -> Act:

@@ -115,6 +115,67 @@ def test_what_is_impossible_says_the_next_step(open_page: Open, qtbot: QtBot) ->
     assert not form.inject.isEnabled()
 
 
+def test_without_the_relay_its_button_leads_on(open_page: Open, qtbot: QtBot) -> None:
+    desk = FakeDesk(hold=True)
+    page = open_page(desk)
+    form, cut = page.faults.form, page.faults.presets[-1]
+    assert not form.put_relay.isVisible()
+    page.faults.kinds.choose(FaultKind.CUT)
+    qtbot.waitUntil(form.put_relay.isVisible)
+    assert not form.inject.isVisible()
+    assert form.put_relay.accessibleName() == "Put the relay between (workers restart warm)"
+    QTest.mouseClick(form.put_relay, Qt.MouseButton.LeftButton)
+    assert desk.called("use_relay") == [(True,)]
+    assert not form.put_relay.isEnabled(), "once is enough"
+    assert not cut.isEnabled()
+    assert form.put_relay.accessibleName() == "The workers restart warm…"
+    desk.settle("use_relay", "The relay is between.")
+    qtbot.waitUntil(form.inject.isVisible)
+    assert not form.put_relay.isVisible()
+    assert page.shell.toasts.shown[-1].text == "The relay is between."
+    qtbot.waitUntil(cut.isEnabled)
+    QTest.mouseClick(cut, Qt.MouseButton.LeftButton)
+    assert desk.called("inject") == [(FaultSpec(FaultKind.CUT, Target(Pick.ALL)),)]
+    assert page.shell.commands["lab.relay_off"].isEnabled()
+    assert not page.shell.commands["lab.relay_on"].isEnabled()
+
+
+def test_a_preset_without_its_relay_puts_it_between(open_page: Open, qtbot: QtBot) -> None:
+    desk = FakeDesk()
+    page = open_page(desk)
+    QTest.mouseClick(page.faults.presets[-1], Qt.MouseButton.LeftButton)
+    assert (desk.called("use_relay"), desk.called("inject")) == ([(True,)], [])
+    qtbot.waitUntil(page.shell.commands["lab.relay_off"].isEnabled)
+    page.shell.commands["lab.relay_off"].trigger()
+    qtbot.waitUntil(page.shell.commands["lab.relay_on"].isEnabled)
+    page.shell.commands["lab.network"].trigger()  # by its shortcut, from wherever one is
+    toast = page.shell.toasts.shown[-1]
+    assert toast.text == "The workers reach the broker directly: there is no network to break."
+    offer = next(b for b in toast.findChildren(QPushButton) if b.text() == "Put the relay between")
+    QTest.mouseClick(offer, Qt.MouseButton.LeftButton)
+    assert desk.called("use_relay") == [(True,), (False,), (True,)]
+    assert desk.called("inject") == []
+
+
+def test_the_relay_can_be_put_between_unless_that_would_end_a_fault(open_page: Open, qtbot: QtBot) -> None:
+    desk = FakeDesk()
+    desk.faults = made_faults(desk.clock())
+    page = open_page(desk)
+    relay = page.shell.commands["lab.relay_on"]
+    qtbot.waitUntil(lambda: "Undo it first" in relay.toolTip())
+    assert not relay.isEnabled()
+    desk.state = StackState.STOPPED
+    page.shell.bridge.pull()
+    qtbot.waitUntil(relay.isEnabled)
+    assert relay.text() == "Put the relay between at the next start"
+
+
+def test_a_long_forecast_of_a_preset_stands_whole_in_its_tool_tip(open_page: Open, qtbot: QtBot) -> None:
+    kill = open_page(certain()).faults.presets[0]
+    qtbot.waitUntil(lambda: "w1: 2 lost, 6 come back.\n" in kill.toolTip())
+    assert kill.toolTip().endswith("\n".join(CERTAIN.sentences))
+
+
 def test_a_worker_by_name_and_one_of_its_processes(open_page: Open, qtbot: QtBot) -> None:
     desk = FakeDesk()
     page = open_page(desk)
@@ -201,7 +262,7 @@ def test_presets_are_one_click_and_say_what_it_costs(open_page: Open, qtbot: QtB
     page = open_page(desk)
     kill, cut = page.faults.presets[0], page.faults.presets[-1]
     qtbot.waitUntil(lambda: kill.accessibleName() == "Kill a worker: w1: 2 lost, 6 come back")
-    qtbot.waitUntil(lambda: not cut.isEnabled())
+    assert cut.accessibleName() == "Cut the network: Put the relay between (workers restart warm)"
     QTest.mouseClick(kill, Qt.MouseButton.LeftButton)
     assert desk.called("inject") == [(FaultSpec(FaultKind.KILL_WORKER, Target()),)]
 
@@ -280,6 +341,28 @@ def test_forecast_and_outcome_stand_side_by_side(open_page: Open, qtbot: QtBot) 
     assert (word, said, came) == ("lost", "2", "≠ 3")
     assert card.differs.text().startswith("Not as forecast: 3 tasks were lost; 2 were foretold.")
     qtbot.waitUntil(card.differs.isVisible)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sure", "words"),
+    [
+        (Outcome(settled=True), True, "Nothing was lost, as forecast."),
+        (Outcome(settled=True), False, "Nothing was lost."),
+        (Outcome(settled=False, still=3), True, "Nothing was lost so far."),
+        (None, True, "Forecast: nothing is lost."),
+    ],
+)
+def test_two_rows_of_zeros_are_told_in_words(
+    open_page: Open, outcome: Outcome | None, sure: bool, words: str
+) -> None:
+    desk = FakeDesk()
+    calm = Forecast(t=0.0, targets=("w1",), sentences=(), sure=sure)
+    desk.faults = (replace(made_faults(desk.clock())[0], forecast=calm, outcome=outcome),)
+    comparison = open_page(desk).faults.done.cards[1].comparison
+    assert comparison.nothing.text() == words
+    assert [cell.isHidden() for cells in comparison.cells.values() for cell in cells] == [True] * (
+        3 * len(comparison.cells)
+    )
 
 
 def test_what_missed_says_why(open_page: Open) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
-from desktop.engine.api import Finding, Stage
+from desktop.engine.api import Finding, Stage, Underway
 from desktop.ui import lab_commands
 from desktop.ui.fault_words import repeats_words
 from desktop.ui.page import PAGES
@@ -199,6 +199,33 @@ def test_a_drill_that_broke_off_says_why(open_page: Open, qtbot: QtBot) -> None:
     assert card.banner.accessibleName() == "Verdict: UNKNOWN"
     assert card.reason.text() == "The stack did not start: port 6379 is taken."
     assert not card.report.isVisible()
+
+
+def test_a_report_that_takes_long_says_how_far_it_is(
+    open_page: Open, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = FakeDesk()
+    page = open_page(desk)
+    desk.hold = True
+    reports: list[Underway[tuple[Path, ...]]] = []
+    report_run = desk.report_run
+
+    def held(*asked: Any) -> Underway[tuple[Path, ...]]:
+        reports.append(report_run(*asked))
+        return reports[-1]
+
+    monkeypatch.setattr(desk, "report_run", held)
+    page.shell.lab_commands.report_to(Path("runs/run-1"), tmp_path, ("html",))
+    toasts = page.shell.toasts
+    qtbot.waitUntil(lambda: len(toasts.shown) == 1)
+    toast = toasts.shown[0]
+    assert toast.text == "Writing the report of run-1"
+    reports[0].share, reports[0].doing = 0.4, "Reading tasks"
+    qtbot.waitUntil(lambda: toast.doing.text() == "Reading tasks  40%")
+    assert toast.bar.accessibleName() == "Writing the report of run-1: 40%"
+    QTest.mouseClick(toast.cancel, Qt.MouseButton.LeftButton)
+    assert reports[0].cancelled()
+    assert toasts.shown == []
 
 
 def test_a_report_is_written_and_its_page_opened(

@@ -15,6 +15,7 @@ from desktop.ui.fault_words import (
     PAST_WORDS,
     back_words,
     counted,
+    nothing_words,
     outcome_words,
     sentence,
     title_of,
@@ -37,8 +38,11 @@ class Comparison(QWidget):
         self._grid.setHorizontalSpacing(16)
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(2, 1)
-        self._grid.addWidget(label("Forecast", "label", "muted"), 0, 1)
-        self._grid.addWidget(label("Outcome", "label", "muted"), 0, 2)
+        self.nothing = label("", wrap=True)
+        self._heads = label("Forecast", "label", "muted"), label("Outcome", "label", "muted")
+        self._grid.addWidget(self.nothing, 0, 0, 1, 3)
+        for column, head in enumerate(self._heads, 1):
+            self._grid.addWidget(head, 0, column)
         self.cells: dict[str, tuple[QLabel, QLabel, QLabel]] = {}
         for at, key in enumerate(FIGURES, 1):
             cells = label(PAST_WORDS[key], "small", "muted"), label(""), label("")
@@ -69,10 +73,11 @@ class Comparison(QWidget):
             shown = bool(foretold.most or found)
             for cell in (word, said, came):
                 cell.setVisible(shown)
-        if all(cells[0].isHidden() for cells in self.cells.values()):
-            word, said, came = self.cells["lost"]
-            for cell in (word, said, came):
-                cell.setVisible(True)
+        none = all(cells[0].isHidden() for cells in self.cells.values())
+        self.nothing.setText(nothing_words(seen, outcome) if none else "")
+        self.nothing.setVisible(none)
+        for head in self._heads:
+            head.setVisible(not none)
 
 
 class FaultCard(Card):

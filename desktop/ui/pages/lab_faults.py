@@ -29,7 +29,8 @@ class FaultsView(QWidget):
         super().__init__()
         self.shell = shell
         self.presets = [PresetButton(one, shell.commands[f"lab.{one.key}"]) for one in PRESETS]
-        self.kinds, self.form, self.done = KindList(), FaultForm(), DonePanel(shell)
+        put_relay = shell.commands.button("lab.relay_on", "primary")
+        self.kinds, self.form, self.done = KindList(), FaultForm(put_relay), DonePanel(shell)
         self._turns = 0
         self._why = "?"
         self._empty_button = shell.commands.button("stack.start", "primary")
@@ -81,7 +82,7 @@ class FaultsView(QWidget):
     def _show_stage(self, snapshot: StackSnapshot) -> None:
         why = why_not(snapshot)
         self._stage.setCurrentIndex(1 if why in ("", DRILLING) else 0)
-        self.form.forbid(why)
+        self._show_way(snapshot, why)
         if why == self._why:
             return
         self._why = why
@@ -90,6 +91,16 @@ class FaultsView(QWidget):
         if why:
             for preset in self.presets:
                 preset.show_forecast(None)
+
+    def _show_way(self, snapshot: StackSnapshot, why: str) -> None:
+        """What the way to the broker allows: without the relay its button leads on."""
+        verbs = self.shell.lab_commands
+        self.form.show_relay(snapshot.spec.broker.relay and not verbs.relaying)
+        self.form.forbid(why)
+        put_relay = self.shell.commands["lab.relay_on"]
+        for preset in self.presets:
+            lacks = not why and verbs.lacks_relay(preset.preset.kind)
+            preset.lead_out(put_relay if lacks else None)
 
     def _show_kinds(self) -> None:
         infos = self.shell.desk.fault_kinds()
@@ -100,6 +111,7 @@ class FaultsView(QWidget):
     def tick(self) -> None:
         """One of ten turns a second."""
         self.done.tick()
+        self._show_way(self.shell.bridge.snapshot, self._why)
         if self._why == "":
             preset = self.presets[self._turns % len(self.presets)]
             preset.show_forecast(self._forecast(preset.preset.spec))

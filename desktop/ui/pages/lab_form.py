@@ -46,9 +46,12 @@ class FaultForm(QWidget):
     wanted = Signal(object)  # FaultSpec
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, put_relay: QPushButton) -> None:
+        """`put_relay` is what leads on where the relay is missing that a fault needs."""
         super().__init__()
         self.info: FaultInfo | None = None
+        self.put_relay = put_relay
+        self._relayed = True
         self._forbidden = ""
         self._seed = _draw()
         self._workers: tuple[WorkerSnapshot, ...] = ()
@@ -99,7 +102,9 @@ class FaultForm(QWidget):
         foot = QVBoxLayout()
         foot.setContentsMargins(12, 8, 12, 12)
         foot.setSpacing(6)
+        self.put_relay.setMinimumHeight(36)
         foot.addWidget(self.inject)
+        foot.addWidget(self.put_relay)
         foot.addWidget(self.problem)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -140,6 +145,12 @@ class FaultForm(QWidget):
         self._seen = seen
         self.forecast.show_forecast(seen)
         self._show_button()
+
+    def show_relay(self, there: bool) -> None:
+        """Whether the workers reach the broker through the relay."""
+        if there != self._relayed:
+            self._relayed = there
+            self._show_button()
 
     def forbid(self, why: str) -> None:
         """Nothing can be done now, because; empty: it can."""
@@ -274,6 +285,9 @@ class FaultForm(QWidget):
         return Target(pick, self.runs.text().strip() if pick is Pick.RUNS else "")
 
     def _show_button(self) -> None:
+        lacks = self.info is not None and self.info.needs_relay and not self._relayed
+        self.put_relay.setVisible(lacks)
+        self.inject.setVisible(not lacks)
         spec, seen = self.spec(), self._seen
         why = self._forbidden or ("A value is wrong." if spec is None else "")
         if not why and spec is not None and spec.target.pick is Pick.RUNS and not spec.target.name:

@@ -24,12 +24,13 @@ class PresetButton(QAbstractButton):
         self.preset, self._action = preset, action
         self._seen: Forecast | None = None
         self._below = ""
+        self._way_out: QAction | None = None
         self.setText(preset.word)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFixedHeight(_TALL)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.clicked.connect(action.trigger)
+        self.clicked.connect(self._click)
         action.changed.connect(self._follow)
         Theme.current.changed.connect(self.update)
         self._follow()
@@ -39,20 +40,42 @@ class PresetButton(QAbstractButton):
         self._seen = seen
         self._follow()
 
+    def lead_out(self, way_out: QAction | None) -> None:
+        """What a click does instead, where the fault is not possible before that; None: it is."""
+        if way_out is not self._way_out:
+            if self._way_out is not None:
+                self._way_out.changed.disconnect(self._follow)
+            if way_out is not None:
+                way_out.changed.connect(self._follow)
+            self._way_out = way_out
+            self._follow()
+
+    def _click(self) -> None:
+        (self._way_out or self._action).trigger()
+
     def _follow(self) -> None:
-        seen = self._seen
-        self.setEnabled(self._action.isEnabled() and not (seen and seen.impossible))
-        below = "" if seen is None else summary(seen)
-        if seen is not None and seen.targets and not aimless(self.preset.kind):
-            below = f"{seen.targets[0]}: {below}"
-        tip = self._action.toolTip()
-        if seen is not None:
-            tip = "\n".join([tip, *((seen.impossible,) if seen.impossible else seen.sentences)])
+        seen, way_out = self._seen, self._way_out
+        if way_out is not None:
+            self.setEnabled(way_out.isEnabled())
+            below, tip = way_out.text(), way_out.toolTip()
+        else:
+            self.setEnabled(self._action.isEnabled() and not (seen and seen.impossible))
+            below, tip = self._foretold(), self._action.toolTip()
+            if seen is not None:
+                said = (seen.impossible,) if seen.impossible else (f"{below}.", *seen.sentences)
+                tip = "\n".join([tip, *said])
         if (below, tip) != (self._below, self.toolTip()):
             self._below = below
             self.setToolTip(tip)
             self.setAccessibleName(f"{self.preset.word}: {below}" if below else self.preset.word)
         self.update()
+
+    def _foretold(self) -> str:
+        seen = self._seen
+        if seen is None:
+            return ""
+        who = f"{seen.targets[0]}: " if seen.targets and not aimless(self.preset.kind) else ""
+        return who + summary(seen)
 
     def sizeHint(self) -> QSize:
         return QSize(150, _TALL)
@@ -65,7 +88,7 @@ class PresetButton(QAbstractButton):
         ground = "pressed" if self.isDown() else "hover" if on and self.underMouse() else "surface"
         painter.setBrush(theme.color(ground))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 8, 8)
-        tone = "bad" if on else "disabled"
+        tone = "disabled" if not on else "bad" if self._way_out is None else "text"
         picture = icons.pixmap(self.preset.icon, theme.color(tone), _ICON, self.devicePixelRatioF())
         painter.drawPixmap(12, (_TALL - _ICON) // 2, picture)
         line = QRectF(40, 7, self.width() - 48, 19)
@@ -75,6 +98,6 @@ class PresetButton(QAbstractButton):
 
     def _tone(self) -> str:
         seen = self._seen
-        if seen is None or seen.impossible:
+        if seen is None or seen.impossible or self._way_out is not None:
             return "muted"
         return "bad" if seen.lost.most or seen.failed.most else "warn" if seen.hurts else "muted"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QEnterEvent
@@ -32,6 +33,7 @@ _ICONS = {
     "warn": ("warning", "warn"),
     "bad": ("error", "bad"),
 }
+T = TypeVar("T", bound="Toast")
 
 
 class Toast(QFrame):
@@ -72,12 +74,15 @@ class Toast(QFrame):
         row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         if details:
             self.offer("Details", self._show_details)
-        shadow = QGraphicsDropShadowEffect(self, blurRadius=28, offset=QPointF(0, 6))
-        shadow.setColor(Theme.current.color("shadow"))
-        self.setGraphicsEffect(shadow)
+        self._shadow()
         self._tint()
         Theme.current.changed.connect(self._tint)
         self._timer.start()
+
+    def _shadow(self) -> None:
+        shadow = QGraphicsDropShadowEffect(self, blurRadius=28, offset=QPointF(0, 6))
+        shadow.setColor(Theme.current.color("shadow"))
+        self.setGraphicsEffect(shadow)
 
     def offer(self, word: str, run: Callable[[], None]) -> QPushButton:
         """Add a button; the toast leaves when it is pressed."""
@@ -124,7 +129,10 @@ class Toasts(QObject):
         """Show a message (`tone`: "good", "info", "warn" or "bad") and tell screen readers."""
         while len(self.shown) >= AT_MOST:
             self.forget(self.shown[0])
-        toast = Toast(self, tone, text, next_step, details)
+        return self.put(Toast(self, tone, text, next_step, details))
+
+    def put(self, toast: T) -> T:
+        """Show a toast that was made, below the others."""
         self.shown.append(toast)
         toast.adjustSize()
         toast.show()
