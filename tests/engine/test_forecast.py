@@ -152,7 +152,7 @@ def test_who_brings_it_back_depends_on_who_is_left() -> None:
     ("pool", "early", "late"),
     [
         (Pool.PREFORK, exactly(lost=2, back=6), exactly(again=2, back=6)),
-        (Pool.THREADS, exactly(back=6), exactly(back=6)),
+        (Pool.THREADS, (*exactly()[:3], Count(0, 6)), (*exactly()[:3], Count(0, 6))),
         (Pool.GEVENT, exactly(lost=2, back=6), exactly(lost=2, back=6)),
         (Pool.SOLO, exactly(failed=2, back=6), exactly(failed=2, back=6)),
     ],
@@ -247,7 +247,7 @@ def test_a_frozen_pool_process_and_its_time_limit() -> None:
 
 def test_a_broker_that_forgets_and_one_that_keeps() -> None:
     forgets = said(moment(worker(), worker("w2", Pool.THREADS), stranded=3), K.KILL_BROKER)
-    assert counts(forgets) == exactly(lost=10 + 3 + 6), "what threads reserved runs all the same"
+    assert forgets.lost == Count(10 + 6, 10 + 6 + 3), "what threads reserved runs all the same"
     keeps = moment(worker(), persistence=Persistence.APPEND_ONLY)
     assert counts(said(keeps, K.KILL_BROKER)) == exactly(back=6)
     snapshot = moment(worker(), persistence=Persistence.SNAPSHOT)
@@ -273,7 +273,7 @@ def test_cut_clients() -> None:
 
 
 def test_a_flush_takes_what_waits() -> None:
-    assert counts(said(moment(worker(), stranded=2), K.FLUSH_BROKER)) == exactly(lost=12)
+    assert said(moment(worker(), stranded=2), K.FLUSH_BROKER).lost == Count(10, 12)
 
 
 def test_a_full_broker_only_hurts_who_takes() -> None:

@@ -63,7 +63,9 @@ def _restart(draft: Draft, spec: FaultSpec) -> None:
 
 def _forget(draft: Draft, law: Law) -> None:
     draft.becomes(law, "waiting", _waiting(draft))
-    draft.becomes(law, "stranded", exactly(draft.situation.stranded))
+    # Among the stranded there may be second messages of tasks that have ended.
+    perhaps = (Fate.MAYBE_GONE, law[1])
+    draft.becomes(perhaps, "stranded", exactly(draft.situation.stranded))
 
 
 def lose_connection(
@@ -139,7 +141,7 @@ def _fill(draft: Draft) -> None:
     for worker in situation.alive:
         reach = reached(draft, worker)
         waiting = sum(situation.waiting.get(queue, 0) for queue in worker.queues)
-        if not worker.consumes or not waiting:
+        if not worker.consumes or not (waiting or situation.arrivals):
             _untouched(draft, reach, rules.FILL_IDLE[1])
             continue
         takers += 1
@@ -151,7 +153,7 @@ def _fill(draft: Draft) -> None:
         who = amounts(Count(), reach.reserved, reach.scheduled)
         rest = f": its {who} come back, and some may run twice." if who else "."
         draft.note(f"{worker.name} ends with code 1 when it takes a message{rest}")
-    lost = min(takers, situation.all_waiting)
+    lost = min(takers, situation.all_waiting + situation.arrivals)
     draft.becomes((Fate.MAYBE_LOST, rules.FILL_TAKEN[1]), "waiting", Count(0, lost))
     if lost:
         draft.because("Each worker that takes a message meanwhile loses it: it cannot be noted down.")

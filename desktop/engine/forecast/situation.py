@@ -32,7 +32,7 @@ LAG = 0.3
 DEPTH_LAG = 0.8
 # Between the end of a task and the start of the next one a pool slot is empty for some milliseconds: it is
 # not worth a word where tasks take longer than this.
-LONG_TASK = 0.5
+LONG_TASK = 1.0
 # A load generator that ended so lately may have sent what the snapshot does not show yet.
 _JUST_SENT = 1.0
 _OLD = 1.5  # seconds for which a task has run that belongs to the long ones

@@ -13,7 +13,7 @@ from desktop.engine.forecast.reach import Reach, reach_of
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate, Law
 from desktop.engine.forecast.situation import WorkerSituation
-from desktop.engine.forecast.words import listed, running_tasks
+from desktop.engine.forecast.words import amounts, listed, running_tasks
 from desktop.engine.stack.model import Pool, Restart
 from desktop.engine.supervise.outcome import duration
 
@@ -84,8 +84,20 @@ def cold(draft: Draft, workers: Workers, *, comes_back: bool) -> None:
             draft.becomes(law, "running", reach.running)
         if worker.pool is Pool.EVENTLET and reach.running.most and not soft:
             reach = _without_next(draft, reach)
-        held(draft, rules.STOP_HELD, reach)
+        if worker.pool is Pool.THREADS and reach.running.most:
+            _in_threads(draft, reach)
+        else:
+            held(draft, rules.STOP_HELD, reach)
     _who_goes_on(draft, workers, comes_back)
+
+
+def _in_threads(draft: Draft, reach: Reach) -> None:
+    """What threads had reserved runs in the time that the stop waits for others, or is given back."""
+    draft.quietly(rules.COLD_THREADS_HELD, "reserved", reach.reserved)
+    draft.quietly(rules.COLD_THREADS_HELD, "scheduled", exactly(reach.scheduled))
+    draft.back_after = 0.0
+    if who := amounts(Count(), reach.reserved, reach.scheduled):
+        draft.note(f"Nothing is lost: {who} run while it waits, or go back to the queue at once.")
 
 
 def _without_next(draft: Draft, reach: Reach) -> Reach:
