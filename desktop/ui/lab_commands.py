@@ -225,7 +225,8 @@ class LabCommands(QObject):
 
     def _landed(self, spec: FaultSpec, number: int) -> None:
         page = getattr(self._shell, "page", None)
-        if page is not None and page.objectName() == "lab":
+        lab = page if page is not None and page.objectName() == "lab" else None
+        if lab is not None and lab.faults.done_in_sight:
             return  # it stands there among what was done
         found = next((f for f in self._shell.bridge.snapshot.faults if f.id == number), None)
         text = (
@@ -234,6 +235,8 @@ class LabCommands(QObject):
         toast = self._shell.toasts.say(sentence(text), "info")
         if found is not None and found.state is FaultState.UNDER_WAY:
             toast.offer("Undo", partial(self.undo, number))
+        if lab is not None:
+            toast.offer("Show", lab.faults.show_done)
 
     def undo(self, number: int) -> None:
         """End a fault that lasts."""

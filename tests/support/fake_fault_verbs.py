@@ -62,7 +62,10 @@ class FakeFaultVerbs:
             return Forecast(snapshot.t, (), (), impossible="The stack does not run. Start it first.")
         info = self.info_of(fault.kind)
         if info.needs_relay and not snapshot.spec.broker.relay:
-            why = "Workers reach the broker directly. Set relay = true under [broker] and restart the stack."
+            why = (
+                "The workers of this stack reach the broker directly: there is no network to break. "
+                "Put the relay between them (workers restart warm), or write relay = true in [broker]."
+            )
             return Forecast(snapshot.t, (), (), impossible=why)
         aims = info.aims_at
         if aims in ("broker", "stack"):

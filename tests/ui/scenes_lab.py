@@ -28,6 +28,16 @@ def done(noon: float) -> Act:
     return act
 
 
+def below(noon: float) -> Act:
+    """The same, brought to the eye where it stands below."""
+
+    def act(window: Any) -> None:
+        done(noon)(window)
+        window.page.faults.show_done()
+
+    return act
+
+
 def kind(kind: FaultKind, rules: bool = False) -> Act:
     """A kind of fault is chosen; its rules are unfolded."""
 
@@ -95,6 +105,7 @@ def shots(shot: Callable[..., Any], noon: float) -> tuple[Any, ...]:
         shot("lab-done-workers", "workers", act=done_elsewhere(noon)),
         shot("lab-rules", "lab", act=kind(FaultKind.KILL_WORKER, rules=True)),
         shot("lab-network", "lab", act=kind(FaultKind.LATENCY)),
+        shot("lab-below", "lab", act=below(noon)),
         shot("lab-relaying", "lab", act=relaying),
         shot("lab-report", "lab", act=reporting(noon)),
         shot("lab-poison", "lab", act=kind(FaultKind.POISON)),

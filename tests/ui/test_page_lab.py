@@ -262,7 +262,7 @@ def test_presets_are_one_click_and_say_what_it_costs(open_page: Open, qtbot: QtB
     page = open_page(desk)
     kill, cut = page.faults.presets[0], page.faults.presets[-1]
     qtbot.waitUntil(lambda: kill.accessibleName() == "Kill a worker: w1: 2 lost, 6 come back")
-    assert cut.accessibleName() == "Cut the network: Put the relay between (workers restart warm)"
+    assert cut.accessibleName() == "Cut the network: needs the relay"
     QTest.mouseClick(kill, Qt.MouseButton.LeftButton)
     assert desk.called("inject") == [(FaultSpec(FaultKind.KILL_WORKER, Target()),)]
 
@@ -320,6 +320,27 @@ def test_a_fault_that_lasts_is_undone_from_its_card(open_page: Open, qtbot: QtBo
     assert desk.called("undo_fault") == [(1,)]
     qtbot.waitUntil(lambda: card.pill.word == "Over")
     assert not card.undo.isVisible()
+
+
+def test_what_was_done_is_told_where_it_stands_below(open_page: Open, qtbot: QtBot) -> None:
+    desk = certain()
+    page = open_page(desk)
+    window, view = page.window(), page.faults
+    window.resize(1280, 800)
+    qtbot.waitUntil(lambda: view.done_in_sight)
+    qtbot.waitUntil(view.form.inject.isEnabled)
+    QTest.mouseClick(view.form.inject, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: 1 in view.done.cards)
+    assert page.shell.toasts.shown == []
+    window.resize(1024, 680)
+    qtbot.waitUntil(lambda: not view.done_in_sight)
+    QTest.mouseClick(view.form.inject, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(page.shell.toasts.shown) == 1)
+    show = page.shell.toasts.shown[0].findChildren(QPushButton)[0]
+    assert show.text() == "Show"
+    QTest.mouseClick(show, Qt.MouseButton.LeftButton)
+    card = view.done.cards[2]
+    qtbot.waitUntil(lambda: not card.visibleRegion().isEmpty())
 
 
 def test_undo_of_the_last_fault_is_a_verb(open_page: Open, qtbot: QtBot) -> None:

@@ -100,13 +100,24 @@ class FaultsView(QWidget):
         put_relay = self.shell.commands["lab.relay_on"]
         for preset in self.presets:
             lacks = not why and verbs.lacks_relay(preset.preset.kind)
-            preset.lead_out(put_relay if lacks else None)
+            words = "the workers restart" if verbs.relaying else "needs the relay"
+            preset.lead_out(put_relay if lacks else None, words if lacks else "")
 
     def _show_kinds(self) -> None:
         infos = self.shell.desk.fault_kinds()
         if self.kinds.show_kinds(infos):
             first = _FIRST if any(info.kind is _FIRST for info in infos) else infos[0].kind
             self.kinds.choose(first)
+
+    @property
+    def done_in_sight(self) -> bool:
+        """Whether what was done stands beside what can be done, and not below it."""
+        return self._sides.direction() is QBoxLayout.Direction.LeftToRight
+
+    def show_done(self) -> None:
+        """Bring what was done to the eye."""
+        bar = self._both.verticalScrollBar()
+        bar.setValue(bar.maximum())
 
     def tick(self) -> None:
         """One of ten turns a second."""

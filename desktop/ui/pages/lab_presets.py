@@ -25,6 +25,7 @@ class PresetButton(QAbstractButton):
         self._seen: Forecast | None = None
         self._below = ""
         self._way_out: QAction | None = None
+        self._why_out = ""
         self.setText(preset.word)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -40,9 +41,10 @@ class PresetButton(QAbstractButton):
         self._seen = seen
         self._follow()
 
-    def lead_out(self, way_out: QAction | None) -> None:
+    def lead_out(self, way_out: QAction | None, words: str = "") -> None:
         """What a click does instead, where the fault is not possible before that; None: it is."""
-        if way_out is not self._way_out:
+        if (way_out, words) != (self._way_out, self._why_out):
+            self._why_out = words
             if self._way_out is not None:
                 self._way_out.changed.disconnect(self._follow)
             if way_out is not None:
@@ -57,7 +59,7 @@ class PresetButton(QAbstractButton):
         seen, way_out = self._seen, self._way_out
         if way_out is not None:
             self.setEnabled(way_out.isEnabled())
-            below, tip = way_out.text(), way_out.toolTip()
+            below, tip = self._why_out, f"{way_out.text()}\n{way_out.toolTip()}"
         else:
             self.setEnabled(self._action.isEnabled() and not (seen and seen.impossible))
             below, tip = self._foretold(), self._action.toolTip()
