@@ -430,6 +430,8 @@ def picture(window: Any) -> Any:
 
 
 def _take(app: Any, shot: Shot, scheme: Any, size: tuple[int, int], folder: Path) -> None:
+    from PySide6.QtCore import QEvent
+
     from desktop.ui.page import PAGES
     from desktop.ui.theme import Theme
     from desktop.ui.window import Window
@@ -448,6 +450,8 @@ def _take(app: Any, shot: Shot, scheme: Any, size: tuple[int, int], folder: Path
     window.close_now()
     window.deleteLater()
     _until(app, lambda: False, 0.02)
+    # Outside of an event loop nobody else does it: each picture would take longer than the one before.
+    app.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
 def _until(app: Any, true: Callable[[], bool], seconds: float = 5.0) -> None:
