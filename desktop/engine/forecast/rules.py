@@ -167,7 +167,7 @@ COLD_THREADS_HELD: Law = (
     Fate.MAYBE_BACK,
     new_rule(
         "cold/threads/held",
-        "While a cold stop waits for threads they may run what was reserved; the rest goes back to its queue.",
+        "While a cold stop waits for threads they may run what was reserved; the rest goes back.",
         "measured: 0 of 2 given back in a run of the audit, all ended once; 8 of 8 and 6 of 6 ended once",
     ),
 )
