@@ -164,6 +164,8 @@ def test_the_relay_can_be_put_between_unless_that_would_end_a_fault(open_page: O
     relay = page.shell.commands["lab.relay_on"]
     qtbot.waitUntil(lambda: "Undo it first" in relay.toolTip())
     assert not relay.isEnabled()
+    page.faults.kinds.choose(FaultKind.CUT)
+    assert page.faults.form.problem.text().endswith("Undo it first.")
     desk.state = StackState.STOPPED
     page.shell.bridge.pull()
     qtbot.waitUntil(relay.isEnabled)
@@ -333,14 +335,14 @@ def test_what_was_done_is_told_where_it_stands_below(open_page: Open, qtbot: QtB
     qtbot.waitUntil(lambda: 1 in view.done.cards)
     assert page.shell.toasts.shown == []
     window.resize(1024, 680)
-    qtbot.waitUntil(lambda: not view.done_in_sight)
+    qtbot.waitUntil(lambda: not view.done_in_sight and view._both.verticalScrollBar().maximum() > 100)
+    assert view.done.cards[1].visibleRegion().isEmpty()
     QTest.mouseClick(view.form.inject, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(page.shell.toasts.shown) == 1)
     show = page.shell.toasts.shown[0].findChildren(QPushButton)[0]
     assert show.text() == "Show"
     QTest.mouseClick(show, Qt.MouseButton.LeftButton)
-    card = view.done.cards[2]
-    qtbot.waitUntil(lambda: not card.visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: 2 in view.done.cards and not view.done.cards[2].visibleRegion().isEmpty())
 
 
 def test_undo_of_the_last_fault_is_a_verb(open_page: Open, qtbot: QtBot) -> None:

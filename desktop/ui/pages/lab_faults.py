@@ -6,7 +6,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.engine.api import DeskError, FaultKind, FaultSpec, Forecast, StackSnapshot
-from desktop.ui.lab_commands import DRILLING, PRESETS, STOPPED, why_not
+from desktop.ui.lab_commands import DRILLING, PRESETS, STOPPED, why_no_relay, why_not
 from desktop.ui.page import Shell
 from desktop.ui.pages.lab_done import DonePanel
 from desktop.ui.pages.lab_form import FaultForm
@@ -95,7 +95,7 @@ class FaultsView(QWidget):
     def _show_way(self, snapshot: StackSnapshot, why: str) -> None:
         """What the way to the broker allows: without the relay its button leads on."""
         verbs = self.shell.lab_commands
-        self.form.show_relay(snapshot.spec.broker.relay and not verbs.relaying)
+        self.form.show_relay(snapshot.spec.broker.relay and not verbs.relaying, why_no_relay(snapshot))
         self.form.forbid(why)
         put_relay = self.shell.commands["lab.relay_on"]
         for preset in self.presets:

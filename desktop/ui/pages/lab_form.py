@@ -51,7 +51,7 @@ class FaultForm(QWidget):
         super().__init__()
         self.info: FaultInfo | None = None
         self.put_relay = put_relay
-        self._relayed = True
+        self._relayed, self._why_no_relay = True, ""
         self._forbidden = ""
         self._seed = _draw()
         self._workers: tuple[WorkerSnapshot, ...] = ()
@@ -146,10 +146,10 @@ class FaultForm(QWidget):
         self.forecast.show_forecast(seen)
         self._show_button()
 
-    def show_relay(self, there: bool) -> None:
-        """Whether the workers reach the broker through the relay."""
-        if there != self._relayed:
-            self._relayed = there
+    def show_relay(self, there: bool, why: str) -> None:
+        """Whether the workers reach the broker through the relay, and why that cannot be changed now."""
+        if (there, why) != (self._relayed, self._why_no_relay):
+            self._relayed, self._why_no_relay = there, why
             self._show_button()
 
     def forbid(self, why: str) -> None:
@@ -304,6 +304,7 @@ class FaultForm(QWidget):
         set_property(self.inject, "kind", kind)
         token = "disabled" if not self.inject.isEnabled() else "on_danger" if hurts else "on_accent"
         icons.set_icon(self.inject, "kill", token)
+        why = self._why_no_relay if lacks else why
         self.problem.setText(why)
         set_tone(self.problem, "warn" if why else "muted")
         self.problem.setVisible(bool(why))
