@@ -246,7 +246,9 @@ def test_a_shipped_stack_is_saved_under_a_name_of_ones_own(nothing_left: None, t
 
 
 def test_adopting_what_a_crashed_panel_left(open_desk: Callable[[str], LocalDesk], tmp_path: Path) -> None:
-    crashed = Up(solo_file(tmp_path))
+    file = solo_file(tmp_path)
+    file.write_text(f"{file.read_text()}[broker]\nrelay = true\n")
+    crashed = Up(file)
     ready = crashed.wait_all_ready("broker", "w1")
     guardians = [
         child.pid
@@ -264,6 +266,9 @@ def test_adopting_what_a_crashed_panel_left(open_desk: Callable[[str], LocalDesk
     desk.resolve_leftover(left.session, "adopt").result(20)
     eventually(lambda: worker(desk, "w1").service.state is State.READY, "the adopted worker answers")
     assert worker(desk, "w1").service.pid == ready["w1"]["pid"]
+    relay = desk.snapshot().relay
+    assert relay is not None
+    assert relay.state is State.READY, "another one, where the worker looks for it"
     assert desk.snapshot().leftovers == ()
     os.kill(ready["w1"]["pid"], signal.SIGKILL)
     eventually(lambda: worker(desk, "w1").service.restarts == 1, "it is supervised: started again")
