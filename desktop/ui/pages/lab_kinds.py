@@ -4,51 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractButton, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QWidget
 
 from desktop.engine.api import FaultInfo, FaultKind
-from desktop.ui.theme import Theme
 from desktop.ui.widgets.containers import Column
 from desktop.ui.widgets.flow_nodes import write
 from desktop.ui.widgets.labels import label
+from desktop.ui.widgets.list_row import ListRow
 
 _TALL, _MORE = 30, 48  # px: height of a row, room from which on a signal is named
 
 
-class KindRow(QAbstractButton):
+class KindRow(ListRow):
     """One kind of fault."""
 
     def __init__(self, info: FaultInfo) -> None:
-        super().__init__()
+        super().__init__(_TALL, 180)
         self.info = info
         self.setText(info.title)
         self.setAccessibleName(info.title)
         self.setToolTip(f"{info.title}\n{info.what}")
-        self.setCheckable(True)
         self.setAutoExclusive(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setFixedHeight(_TALL)
-
-    def sizeHint(self) -> QSize:
-        return QSize(180, _TALL)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.click()
-        else:
-            super().keyPressEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, theme = QPainter(self), Theme.current
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        box = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        painter.setPen(theme.color("focus") if self.hasFocus() else Qt.PenStyle.NoPen)
-        ground = "selected" if self.isChecked() else "hover" if self.underMouse() else ""
-        painter.setBrush(theme.color(ground) if ground else Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(box, 6, 6)
+        painter = QPainter(self)
+        box = self.ground(painter)
         line = box.adjusted(10, 0, -6, 0)
         word, _, more = self.info.title.partition(" (")
         wide = write(painter, line, word, "strong" if self.isChecked() else "text") + 6

@@ -4,53 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractButton, QLineEdit, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QLineEdit, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from desktop.engine.api import TaskInfo
 from desktop.ui import icons
-from desktop.ui.theme import Theme
 from desktop.ui.widgets.containers import Column, row
 from desktop.ui.widgets.flow_nodes import write
 from desktop.ui.widgets.labels import label, set_tone
+from desktop.ui.widgets.list_row import ListRow
 
 _TALL = 46
 
 
-class TaskRow(QAbstractButton):
+class TaskRow(ListRow):
     """A task: its name above its summary. A click submits it alone."""
 
     def __init__(self, info: TaskInfo) -> None:
-        super().__init__()
+        super().__init__(_TALL, 200)
         self.info = info
         self.setAccessibleName(f"Only {info.name}. {info.summary}")
         self.setToolTip(info.doc or info.summary)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setFixedHeight(_TALL)
-        self.setCheckable(True)
-
-    def sizeHint(self) -> QSize:
-        return QSize(200, _TALL)
 
     def nextCheckState(self) -> None:
         """Whether it is in the mix is not for the click to say."""
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.click()
-        else:
-            super().keyPressEvent(event)
-
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, theme = QPainter(self), Theme.current
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        box = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        painter.setPen(theme.color("focus") if self.hasFocus() else Qt.PenStyle.NoPen)
-        ground = "selected" if self.isChecked() else "hover" if self.underMouse() else ""
-        painter.setBrush(theme.color(ground) if ground else Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(box, 6, 6)
+        painter = QPainter(self)
+        box = self.ground(painter)
         line = QRectF(box.left() + 10, box.top() + 4, box.width() - 16, 19)
         write(painter, line, self.info.name, "strong" if self.isChecked() else "text")
         write(painter, line.translated(0, 18), self.info.summary, "small", "muted")
