@@ -170,7 +170,7 @@ def test_a_soft_shutdown_needs_its_setting_and_waits_for_what_is_short() -> None
     assert counts(said(moment(worker(), celery=table), K.SOFT))[0] == Count(0, 2)
     greenlets = moment(worker(pool=Pool.GEVENT), celery=table)
     assert counts(said(greenlets, K.SOFT)) == exactly(back=6)
-    short = moment(worker(), celery=table, per_second=2.0)
+    short = moment(worker(since=NOW - 0.5), celery=table, per_second=2.0)
     assert said(short, K.SOFT).lost == Count(0, 0)
 
 

@@ -159,10 +159,8 @@ class Situation:
         """How many of its tasks may end between what is known and the fault; 0 where that is unlikely.
 
         By how many ended of late; where none did, by how long they have run: what has run for long goes on.
-        The rate is that of all workers, so that those whose tasks all run for long have no part in it.
         """
-        young = any(self.t - task.since < _OLD for task in worker.running)
-        if worker.ends_per_second > 0 and (young or not worker.running):
+        if worker.ends_per_second > 0:
             expected = worker.ends_per_second * LAG
             return 0 if expected < 0.05 else math.ceil(expected + 2 * math.sqrt(expected))
         expected = sum(LAG / (max(0.0, self.t - task.since) + LAG) for task in worker.running)
@@ -191,13 +189,15 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
     """The moment as a forecast needs it. `now` is seconds since the epoch."""
     spec = snapshot.spec
     broker = snapshot.broker
-    busy = sum(max(len(one.running), one.busy) for one in snapshot.workers)
+    short = {one.name: _short(one, now) for one in snapshot.workers}
+    every = sum(short.values())
     rate = _ends_per_second(snapshot, now)
     return Situation(
         t=now,
         settings=Settings.of(spec.celery),
         workers=tuple(
-            _worker(one, rate / busy if busy else 0.0, _held_since(snapshot, one)) for one in snapshot.workers
+            _worker(one, rate * short[one.name] / every if every else 0.0, _held_since(snapshot, one))
+            for one in snapshot.workers
         ),
         waiting={queue.name: queue.waiting for queue in snapshot.queues},
         stranded=sum(queue.stranded for queue in snapshot.queues),
@@ -219,6 +219,12 @@ def _ends_per_second(snapshot: StackSnapshot, now: float) -> float:
     begun = [load for load in snapshot.loads if load.ended < load.sent and load.started_at < now]
     lately = sum(load.ended / (now - load.started_at) for load in begun if now - load.started_at < 5.0)
     return max(snapshot.totals.per_second, lately)
+
+
+def _short(worker: WorkerSnapshot, now: float) -> int:
+    """How many of its tasks may be of those that end: what has run for long is none of them."""
+    long = sum(now - task.since >= _OLD for task in worker.running)
+    return max(len(worker.running), worker.busy) - long
 
 
 def _arrivals(load: LoadSnapshot, now: float) -> int:
@@ -250,12 +256,11 @@ def _held_since(snapshot: StackSnapshot, worker: WorkerSnapshot) -> float | None
     return min(moments, default=None)
 
 
-def _worker(worker: WorkerSnapshot, rate_of_one: float, held_since: float | None) -> WorkerSituation:
+def _worker(worker: WorkerSnapshot, ends_per_second: float, held_since: float | None) -> WorkerSituation:
     service, spec = worker.service, worker.spec
     alive = service.pid is not None and service.state not in _NOT_CONSUMING
     frozen = service.process is Light.FROZEN
     stopping = service.state is State.STOPPING
-    runs = max(len(worker.running), worker.busy)
     return WorkerSituation(
         name=worker.name,
         pool=spec.pool,
@@ -277,5 +282,5 @@ def _worker(worker: WorkerSnapshot, rate_of_one: float, held_since: float | None
         max_memory=spec.max_memory_per_child,
         held_since=held_since,
         started_at=service.started_at,
-        ends_per_second=rate_of_one * runs,
+        ends_per_second=ends_per_second,
     )
