@@ -87,6 +87,16 @@ def counted(number: Count) -> str:
     return f"{number.least:,}" if number.exact else f"{number.least:,}–{number.most:,}"
 
 
+def one_number(number: Count) -> str:
+    """The likely number where there is one: "2"; else as `counted`."""
+    return counted(number) if number.guess is None else f"{number.guess:,}"
+
+
+def range_of(number: Count) -> str:
+    """What stands beside the likely number: "1–3"; "" where that says nothing more."""
+    return "" if number.exact or number.guess is None else counted(number)
+
+
 FIGURES = ("lost", "failed", "again", "back")  # of a forecast and of an outcome alike
 FIGURE_WORDS = {"lost": "lost", "failed": "fail", "again": "run again", "back": "come back"}
 PAST_WORDS = {"lost": "lost", "failed": "failed", "again": "ran again", "back": "came back"}
@@ -100,7 +110,9 @@ def summary(seen: Forecast) -> str:
     if not seen.targets:
         return "nothing would be hit"
     said = [
-        f"{counted(getattr(seen, key))} {FIGURE_WORDS[key]}" for key in FIGURES if getattr(seen, key).most > 0
+        f"{one_number(getattr(seen, key))} {FIGURE_WORDS[key]}"
+        for key in FIGURES
+        if getattr(seen, key).most > 0 and getattr(seen, key).guess != 0
     ]
     return ", ".join(said) or ("nothing is lost" if seen.sure else "cannot be told")
 

@@ -113,15 +113,24 @@ class FaultInfo:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many tasks: from `least` to `most`, both meant. Where it is known exactly they are one number."""
+    """How many tasks: from `least` to `most`, both meant. Where it is known exactly they are one number.
+
+    `likely`: the number of this very moment, where tasks that come and end make it a range.
+    """
 
     least: int = 0
     most: int = 0
+    likely: int | None = field(default=None, compare=False)
 
     @property
     def exact(self) -> bool:
         """One number."""
         return self.least == self.most
+
+    @property
+    def guess(self) -> int | None:
+        """The one number to say where only one is said; None where there is no better one than the others."""
+        return self.most if self.exact else self.likely
 
     def holds(self, number: int) -> bool:
         """Whether that number was said."""

@@ -28,7 +28,14 @@ _LATER = frozenset({Fate.LATER, Fate.BACK_LATER, Fate.TWICE_LATER})
 
 def plus(one: Count, other: Count) -> Count:
     """Of both together."""
-    return Count(one.least + other.least, one.most + other.most)
+    guesses = one.guess, other.guess
+    likely = None if None in guesses else sum(guess for guess in guesses if guess is not None)
+    return Count(one.least + other.least, one.most + other.most, likely)
+
+
+def _perhaps(count: Count) -> Count:
+    """None of them, all, or some. What is no more than a chance is likely to be none."""
+    return Count(0, count.most, 0 if count.most == 1 else None)
 
 
 def exactly(number: int) -> Count:
@@ -119,7 +126,7 @@ class Draft:
         total = NONE
         for (fate, _), count in self._fates.items():
             if fate in fates:
-                total = plus(total, Count(0, count.most) if fate in _MAYBE else count)
+                total = plus(total, _perhaps(count) if fate in _MAYBE else count)
         return total
 
     def _back_after(self, any_back: int) -> float | None:

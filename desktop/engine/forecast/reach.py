@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from desktop.engine.api import Count
-from desktop.engine.forecast.draft import exactly
+from desktop.engine.forecast.draft import exactly, plus
 from desktop.engine.forecast.situation import LONG_TASK, Situation, WorkerSituation
 
 # Tasks that end on a worker in a second, above which a fault hits the window of BRPOP now and then.
@@ -26,7 +26,7 @@ class Reach:
     @property
     def held(self) -> Count:
         """Reserved and scheduled."""
-        return Count(self.reserved.least + self.scheduled, self.reserved.most + self.scheduled)
+        return plus(self.reserved, exactly(self.scheduled))
 
 
 def reach_of(situation: Situation, worker: WorkerSituation) -> Reach:
@@ -43,12 +43,12 @@ def reach_of(situation: Situation, worker: WorkerSituation) -> Reach:
     if full and worker.task_seconds > LONG_TASK and reserved + waiting > ends:
         running = exactly(runs)
     else:
-        running = Count(max(0, runs - ends), runs + min(free, reserved + waiting + comes))
+        running = Count(max(0, runs - ends), runs + min(free, reserved + waiting + comes), runs)
     if full and waiting > 2 * ends and not comes and worker.task_seconds > LONG_TASK:
         held = exactly(reserved)
     else:
         taken = comes + (waiting if free else min(waiting, ends))
-        held = Count(max(0, reserved - starts), reserved + taken)
+        held = Count(max(0, reserved - starts), reserved + taken, reserved)
     why = "" if running.exact and held.exact else _MOVING
     takes = comes > 0 or (waiting > 0 and (free > 0 or worker.ends_per_second > _OFTEN))
     return Reach(running, held, worker.scheduled, why, takes)

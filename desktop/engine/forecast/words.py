@@ -40,15 +40,20 @@ _OF_ONE = (
 
 
 def number(count: Count) -> str:
-    """`2`, `up to 2`, `2 to 4`."""
+    """`2`, `up to 2`, `2 to 4`, `3 (2 to 4)`."""
     if count.exact:
         return f"{count.most:,}"
+    if count.likely:
+        return f"{count.likely:,} ({count.least:,} to {count.most:,})"
     return f"{count.least:,} to {count.most:,}" if count.least else f"up to {count.most:,}"
 
 
 def running_tasks(count: Count) -> str:
-    """`2 running tasks`."""
-    return f"{number(count)} running task{'' if count.most == 1 else 's'}"
+    """`2 running tasks`, `2 running tasks (1 to 3)`."""
+    said, behind = number(count), ""
+    if count.likely and not count.exact:
+        said, behind = f"{count.likely:,}", f" ({count.least:,} to {count.most:,})"
+    return f"{said} running task{'' if said == '1' else 's'}{behind}"
 
 
 def amounts(running: Count, reserved: Count, scheduled: int = 0) -> str:

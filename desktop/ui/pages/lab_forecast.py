@@ -7,7 +7,15 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLay
 
 from desktop.engine.api import Count, Forecast, Rule
 from desktop.ui import icons
-from desktop.ui.fault_words import FIGURE_TONES, FIGURE_WORDS, FIGURES, back_words, counted
+from desktop.ui.fault_words import (
+    FIGURE_TONES,
+    FIGURE_WORDS,
+    FIGURES,
+    back_words,
+    counted,
+    one_number,
+    range_of,
+)
 from desktop.ui.states import Tone
 from desktop.ui.widgets.containers import clear, row
 from desktop.ui.widgets.labels import label, set_tone
@@ -31,8 +39,10 @@ class Figure(QWidget):
 
     def show_count(self, number: Count, below: str = "") -> None:
         """Show how many."""
-        self.number.setText(counted(number))
+        self.number.setText(one_number(number))
         set_tone(self.number, self._tone if number.most else "muted")
+        between = range_of(number)
+        below = "\n".join(part for part in (f"{between} possible" if between else "", below) if part)
         self.below.setText(below)
         self.below.setVisible(bool(below))
         self.setAccessibleName(f"{counted(number)} {self._word} {below}".strip())
