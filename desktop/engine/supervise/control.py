@@ -185,12 +185,16 @@ class ControlClient:
             durable=False,
             auto_delete=True,
         )
-        with connection.Consumer([inbox], callbacks=[self._reply], accept=["json"], no_ack=True):
+        with connection.Consumer([inbox], callbacks=[self._reply], accept=["json"], no_ack=True) as consumer:
             while not self._closing.is_set():
                 try:
                     connection.drain_events(timeout=1.0)
                 except TimeoutError:
-                    continue
+                    # A broker that was flushed has forgotten where replies go (`_kombu.binding.*`) and keeps
+                    # the connection: nobody would seem to answer any more. kombu remembers that it had bound
+                    # the queue, and would not do it again (virtual.Channel.queue_bind).
+                    consumer.channel.state.queue_bindings_delete(inbox.name)
+                    consumer.declare()
 
     def _reply(self, body: Any, message: Any) -> None:
         with self._lock:
