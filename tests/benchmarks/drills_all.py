@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.drills_all                  # each once
     python -m tests.benchmarks.drills_all --times 5 kill-early kill-late
+    python -m tests.benchmarks.drills_all --window         # in the failure lab of one real window
 
 One line a run, then a summary; exit code 1 where a verdict is not the known one.
 """
@@ -16,10 +17,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from desktop.engine.drills.library import all_drills
+
+if TYPE_CHECKING:
+    from tests.benchmarks.drill_window import DrillWindow
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 240.0  # seconds for one drill
@@ -41,21 +46,40 @@ def once(name: str, seed: int, home: str) -> tuple[dict[str, Any], float]:
     return found, time.monotonic() - began
 
 
+def in_window(name: str, seed: int, window: DrillWindow) -> tuple[dict[str, Any], float]:
+    """The same in the window's lab."""
+    began = time.monotonic()
+    found = window.verdict(name, seed)
+    if found is None:
+        return {"verdict": "none", "reason": "no verdict in time"}, time.monotonic() - began
+    said = {"verdict": found.verdict.value, "reason": found.reason, "judged_in": found.judged_in}
+    return said, time.monotonic() - began
+
+
 def main() -> int:
     """Run them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--window", action="store_true")
     chosen = parser.parse_args()
     drills = [
         drill for drill in all_drills() if drill.shipped and drill.name in (chosen.names or [drill.name])
     ]
     counts: Counter[bool] = Counter()
-    with tempfile.TemporaryDirectory(prefix="drills-") as home:
+    with tempfile.TemporaryDirectory(prefix="drills-") as home, ExitStack() as rest:
+        if chosen.window:
+            os.environ["CELERY_DESK_HOME"] = home
+            from tests.benchmarks.drill_window import DrillWindow
+
+            window = rest.enter_context(DrillWindow())
         for drill in drills:
             for number in range(chosen.times):
-                found, took = once(drill.name, chosen.seed + number, home)
+                seed = chosen.seed + number
+                found, took = (
+                    in_window(drill.name, seed, window) if chosen.window else once(drill.name, seed, home)
+                )
                 right = drill.gives is not None and found["verdict"] == drill.gives.value
                 counts[right] += 1
                 mark = "as known" if right else f"NOT {drill.gives}"
