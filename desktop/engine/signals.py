@@ -5,6 +5,7 @@ They say what the forecasts of the same faults say (`desktop/engine/forecast`), 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -69,7 +70,7 @@ def worker_offers(
 def _situation(worker: WorkerSnapshot, celery: Mapping[str, Any], stack: StackSnapshot | None) -> Situation:
     if stack is None:
         spec = StackSpec("", celery=celery, workers=(worker.spec,))
-        stack = StackSnapshot(0.0, spec, StackState.RUNNING, workers=(worker,))
+        stack = StackSnapshot(time.time(), spec, StackState.RUNNING, workers=(worker,))
     return situation_of(stack, stack.t)
 
 

@@ -88,7 +88,9 @@ def moment(
 ) -> StackSnapshot:
     """A stack of these workers. `held_for`: seconds since their oldest message was delivered."""
     since = None if held_for is None else NOW - held_for
-    held = tuple(Held(one.name, reserved=one.reserved, since=since) for one in workers)
+    held = tuple(
+        Held(one.name, reserved=one.reserved, scheduled=one.scheduled, since=since) for one in workers
+    )
     broker = BrokerSpec(persistence=persistence, results=results, relay=relay)
     return StackSnapshot(
         NOW,

@@ -42,6 +42,8 @@ worker_prefetch_multiplier = 1
 visibility_timeout = {timeout}
 unacked_restore_interval = 1
 unacked_restore_throttle = 1
+# A worker that is killed while it looks for them keeps the lock, by default for 300 s.
+unacked_mutex_expire = 2
 [[worker]]
 name = "w1"
 pool = "prefork"
@@ -95,7 +97,11 @@ class Lab:
 
     def full(self) -> bool:
         """Every worker runs as much as it can."""
-        return [len(one.running) for one in self.desk.snapshot().workers] == [2, 2, 1]
+        return self.running() == [2, 2, 1]
+
+    def running(self) -> list[int]:
+        """How many tasks each worker runs."""
+        return [len(one.running) for one in self.desk.snapshot().workers]
 
     def began(self) -> set[str]:
         return {line.split()[1] for line in self.file.read_text().splitlines() if line.startswith("b ")}
@@ -163,6 +169,7 @@ def test_a_kill_with_early_acks(lab: Lab) -> None:
     """Long tasks: the forecast is exact. Only solo gives back what it ran."""
     lab.send("processes", 2, LONG)
     lab.send("threads", 2, LONG)
+    eventually(lambda: lab.running() == [2, 2, 0], "the long ones run before the others are sent")
     for queue, count in zip(QUEUES, (2, 2, 2), strict=True):
         lab.send(queue, count)
     eventually(lambda: lab.full() and len(lab.delivered()) >= 5, "every worker is full")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from desktop.engine.api import (
@@ -196,7 +196,11 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
         t=now,
         settings=Settings.of(spec.celery),
         workers=tuple(
-            _worker(one, rate * short[one.name] / every if every else 0.0, _held_since(snapshot, one))
+            _worker(
+                _as_accounted(one, snapshot),
+                rate * short[one.name] / every if every else 0.0,
+                _held_since(snapshot, one),
+            )
             for one in snapshot.workers
         ),
         waiting={queue.name: queue.waiting for queue in snapshot.queues},
@@ -211,6 +215,17 @@ def situation_of(snapshot: StackSnapshot, now: float) -> Situation:
         relay=spec.broker.relay,
         acks_known="task_acks_late" in spec.celery or spec.app.target.split(".")[0] == _SAMPLE_APP,
         snapshot=snapshot,
+    )
+
+
+def _as_accounted(worker: WorkerSnapshot, snapshot: StackSnapshot) -> WorkerSnapshot:
+    """With what it holds by the account of deliveries, which is newer than what its pool tells of itself."""
+    held = [held for queue in snapshot.queues for held in queue.held]
+    if not held:
+        return worker
+    own = [one for one in held if one.worker == worker.name]
+    return replace(
+        worker, reserved=sum(one.reserved for one in own), scheduled=sum(one.scheduled for one in own)
     )
 
 

@@ -12,12 +12,14 @@ from desktop.engine.forecast.draft import Draft, exactly
 from desktop.engine.forecast.reach import Reach, reach_of
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate, Law
-from desktop.engine.forecast.situation import WorkerSituation
+from desktop.engine.forecast.situation import SWEEPING, WorkerSituation
 from desktop.engine.forecast.words import amounts, listed, running_tasks
 from desktop.engine.stack.model import Pool, Restart
 from desktop.engine.supervise.outcome import duration
 
 Workers = Sequence[WorkerSituation]
+# Seconds between two looks for what is past the visibility timeout, up to which a kill may hit one.
+_SWEEPS_OFTEN = 10.0
 
 
 def kill(draft: Draft, workers: Workers) -> None:
@@ -25,6 +27,10 @@ def kill(draft: Draft, workers: Workers) -> None:
     situation = draft.situation
     back = tuple(one.name for one in workers if one.restart is not Restart.NEVER)
     draft.restoring = restoring(situation, tuple(workers), restarted=back)
+    looks = any(one.pool in SWEEPING and one.held + one.runs for one in workers)
+    if looks and situation.settings.sweep <= _SWEEPS_OFTEN:
+        draft.rule(rules.RESTORE_LOCK)
+        draft.note("If it dies while it looks for such messages itself, nobody else looks for 300 s.")
     for worker in workers:
         reach = reached(draft, worker)
         law = rules.KILLED[worker.pool][situation.settings.late]
