@@ -36,6 +36,7 @@ class Figure(QWidget):
         column.setSpacing(0)
         for part in (self.number, self.word, self.below):
             column.addWidget(part)
+        column.addStretch()
 
     def show_count(self, number: Count, below: str = "") -> None:
         """Show how many."""
