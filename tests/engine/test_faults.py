@@ -160,7 +160,7 @@ def test_processes_and_workers_are_broken_and_mended(lab: Lab) -> None:
             lab.desk.undo_fault(number).result(10)
 
     # A worker: killed and started again by its policy; stopped as a deployment does it, and left so.
-    eventually(lambda: len(lab.worker("w1").processes) == 2, "Celery has replaced the process that was killed")
+    eventually(lambda: len(lab.worker("w1").processes) == 2, "the killed process is replaced")
     pid = lab.pid("w1")
     killed = lab.inject(K.KILL_WORKER, W1)
     assert killed.pids[0] == pid
