@@ -94,6 +94,21 @@ def many() -> Iterator[tuple[StackSnapshot, FaultSpec]]:
                 FaultSpec(info.kind, seconds=1.0 if info.lasts else None),
             )
 
+    yield shrinking_under_load()
+
+
+def shrinking_under_load() -> tuple[StackSnapshot, FaultSpec]:
+    busy = worker(since=NOW - 0.1)
+    return moment(busy, celery=EARLY, per_second=20.0), FaultSpec(K.SHRINK, seconds=1.0)
+
+
+def test_a_pool_that_shrinks_under_load_may_end_a_task() -> None:
+    snapshot, spec = shrinking_under_load()
+    found = forecast(situation_of(snapshot, NOW), spec)
+    assert (found.failed, found.lost) == (Count(0, 1), Count())
+    calm = forecast(situation_of(moment(worker(), celery=EARLY), NOW), spec)
+    assert calm.failed == Count()
+
 
 def test_every_rule_is_used_and_none_else() -> None:
     used = {

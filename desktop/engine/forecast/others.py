@@ -9,6 +9,7 @@ from desktop.engine.forecast.broker_rules import Broker
 from desktop.engine.forecast.brokers import lose_connection, stand_still
 from desktop.engine.forecast.draft import Draft, exactly
 from desktop.engine.forecast.freezes import half_open
+from desktop.engine.forecast.reach import reach_of
 from desktop.engine.forecast.restoring import restoring
 from desktop.engine.forecast.rules import Fate
 from desktop.engine.forecast.situation import WorkerSituation
@@ -68,6 +69,11 @@ def shrink(draft: Draft, workers: Workers, spec: FaultSpec) -> None:
     for worker in workers:
         left = max(1, worker.size - int(option(spec, "by")))
         _untouched(draft, worker, other_rules.SHRINK)
+        if worker.pool is Pool.PREFORK and not reach_of(draft.situation, worker).running.exact:
+            settings = draft.situation.settings
+            fate, _ = rules.worker_lost(settings.late, settings.reject_lost, settings.retry_lost)
+            maybe = Fate.MAYBE_FAILS if fate is Fate.FAILS else Fate.MAYBE_AGAIN
+            draft.becomes((maybe, other_rules.SHRINK_TAKEN), "running", Count(0, worker.size - left))
         draft.note(f"{worker.name} goes from {worker.size} to {left}; what runs is not cut off.")
 
 
